@@ -1,0 +1,89 @@
+"""The request path. Python compiles what the operator wrote into a snapshot; the core moves the bytes.
+
+Nothing else crosses this boundary. No call blocks longer than it says, and all may be called from any thread.
+"""
+
+class SnapshotError(ValueError):
+    """A snapshot is not self-consistent; the former one goes on serving.
+
+    `args[0]` is a list of strings `path: message`, one for each fault.
+    """
+
+class Core:
+    """The workers, their listeners and the snapshot that they serve."""
+
+    def __init__(self, workers: int) -> None:
+        """Starts `workers` threads (>= 1), which serve nothing until `apply`."""
+
+    def apply(self, snapshot: bytes) -> None:
+        """Swaps to a snapshot: the JSON of `core/datapath/src/snapshot/document.rs`.
+
+        Opens new listeners, closes those that are gone, keeps the others' connections.
+        Raises SnapshotError for a bad document, OSError where an address cannot be bound; nothing has changed then.
+        """
+
+    def listeners(self) -> list[tuple[str, str]]:
+        """(name, bound address) of each listener, ports filled in."""
+
+    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int]]) -> None:
+        """Replaces a backend's (address, weight) pairs; open streams finish where they are. KeyError: no such backend."""
+
+    def set_keys(self, provider: str, jwks: str) -> int:
+        """Replaces a provider's keys by a JWKS or an x509 map {key id: PEM certificate}; returns how many are usable.
+
+        Decides requests that waited for them. KeyError: no such provider. ValueError: no document of either kind,
+        the former keys stay. Keys survive `apply` for providers of the same id and issuer.
+        """
+
+    def fail_keys(self, provider: str) -> None:
+        """Says that a fetch failed: requests that waited for it are decided with the keys at hand."""
+
+    def drop_keys(self, provider: str) -> None:
+        """Forgets a provider's keys (older than `--jwks_max_stale`)."""
+
+    def event_fd(self) -> int:
+        """A descriptor that turns readable when `poll_events` has something."""
+
+    def poll_events(self) -> list[str]:
+        """Takes what the core has to say, as JSON objects, oldest first; never blocks.
+
+        {"event": "keys-wanted", "provider": id, "kid": str | null}
+        {"event": "log", "severity": "INFO" | "WARNING" | "ERROR", "message": str, ...}
+        """
+
+    def announce_drain(self) -> None:
+        """From now on `/v1/health` and `--healthz` answer 503 (NOT_SERVING over gRPC); everything else is served."""
+
+    def close_connections(self) -> None:
+        """GOAWAY in two steps, `Connection: close`; accepts nothing new a second later."""
+
+    def active_streams(self) -> int: ...
+    def active_connections(self) -> int: ...
+    def stop(self) -> None:
+        """Ends all threads within a second, whatever is still open."""
+
+    def beat(self, timeout: float) -> list[float | None]:
+        """Seconds that each worker's loop took to answer; None for one that did not within `timeout` seconds."""
+
+    def stats(self) -> str:
+        """Counters and histograms since the start, merged over workers, as JSON (see observe/report.rs)."""
+
+    def status(self) -> str:
+        """Listeners, backends, endpoints, connections and workers as they are now, as JSON."""
+
+    def clients(self) -> str:
+        """The open client connections (bounded at 10,000) as JSON."""
+
+def describe_descriptors(data: bytes) -> str:
+    """The services of a FileDescriptorSet, as JSON.
+
+    {"services": [{"name": "pkg.Service", "methods": [{"name", "client_streaming", "server_streaming",
+    "input", "output", "http": [{"verb", "template", "body", "response_body"}]}]}]}
+    `http` holds the google.api.http annotations. ValueError: not a descriptor set.
+    """
+
+def check_key_pair(chain_pem: str, key_pem: str) -> str:
+    """Facts of a certificate as JSON {"names": [...], "not_after": unix seconds, "fingerprint": hex}.
+
+    ValueError: no certificate, no key, or a key that is not the certificate's.
+    """

@@ -1,0 +1,213 @@
+"""What an operator asked for, whichever way it was written: the one model that both ways in compile to.
+
+Paths are still paths and names still names here; `gateway.snapshot` reads and resolves them. Times are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+UserInfoFormat = Literal["espv1", "espv2"]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSource:
+    """A key pair on disk: a directory that holds `tls.*`, `server.*` or `nginx.*`, or two files."""
+
+    directory: Path | None = None
+    chain: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    certificates: tuple[CertificateSource, ...]
+    client_ca: Path | None = None
+    client_certificate: Literal["none", "optional", "required"] = "none"
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+    maximum_version: Literal["1.2", "1.3"] = "1.3"
+    cipher_suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`address` is `host:port`, `[v6]:port` or `unix:///path`."""
+
+    name: str
+    address: str
+    tls: ListenerTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls:
+    ca: Path | None = None
+    client: CertificateSource | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """`targets` are `host:port` (names are resolved again and again) or `unix:///path`."""
+
+    name: str
+    targets: tuple[str, ...]
+    tls: BackendTls | None = None
+    authority: str | None = None
+    retries: int = 1
+    retry_on: tuple[str, ...] = ("connect-failure", "refused-stream")
+    connect_timeout: float = 5.0
+    keepalive_time: float = 0.0
+    keepalive_timeout: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    provider: str
+    audiences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call. `deny` refuses every caller with (HTTP status, message)."""
+
+    requirements: tuple[Requirement, ...] = ()
+    allow_without_credential: bool = False
+    deny: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMatch:
+    name: str
+    exact: str | None = None
+    prefix: str | None = None
+    invert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """All conditions that are given must match; `backends` are (name, weight)."""
+
+    name: str
+    backends: tuple[tuple[str, int], ...]
+    authorities: tuple[str, ...] = ()
+    path: str | None = None
+    path_prefix: str | None = None
+    service: str | None = None
+    method: str | None = None
+    headers: tuple[HeaderMatch, ...] = ()
+    timeout: float = 0.0
+    idle_timeout: float = 0.0
+    access: Access = Access()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    verb: str
+    template: str
+    body: str = ""
+    response_body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A gRPC method known by name (`pkg.Service.Method`). `timeout` None: 15 s when transcoded, none for gRPC."""
+
+    name: str
+    backend: str | None = None
+    timeout: float | None = None
+    access: Access = Access()
+    bindings: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a token stands: a header (after `prefix`), a query parameter or a cookie."""
+
+    kind: Literal["header", "query", "cookie"]
+    name: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """`jwks` is a URL or a file path; None asks `issuer`'s OpenID discovery document."""
+
+    id: str
+    issuer: str
+    jwks: str | None = None
+    audiences: tuple[str, ...] = ()
+    locations: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    providers: tuple[Provider, ...] = ()
+    userinfo_format: UserInfoFormat = "espv2"
+    token_cache_size: int = 1000
+    jwks_cache_duration: float = 300.0
+    jwks_fetch_retries: int = 3
+    jwks_max_stale: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes and seconds; the defaults and meanings are those of the snapshot's `limits`."""
+
+    max_concurrent_streams: int = 250
+    stream_window_bytes: int = 256 << 10
+    max_buffer_bytes: int = 512 << 20
+    max_header_bytes: int = 64 << 10
+    max_headers: int = 200
+    max_line_bytes: int = 16 << 10
+    max_body_bytes: int = 0
+    max_transcoded_bytes: int = 4 << 20
+    header_timeout: float = 10.0
+    body_timeout: float = 60.0
+    idle_timeout: float = 3600.0
+    keepalive_time: float = 0.0
+    keepalive_timeout: float = 20.0
+    max_connection_age: float = 0.0
+    max_connection_age_grace: float = 30.0
+    max_connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """`path` "" is off and "-" standard output; `success_rate` lines a second and worker for successes, 0 for all."""
+
+    path: str = "-"
+    success_rate: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """`port` 0 turns the pages off. `address` opens the pages with details to more than loopback."""
+
+    port: int = 8090
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Everything that one gateway process needs to know."""
+
+    listeners: tuple[Listener, ...]
+    backends: tuple[Backend, ...]
+    routes: tuple[Route, ...] = ()
+    methods: tuple[Method, ...] = ()
+    unknown_methods: Literal["pass", "reject"] = "pass"
+    descriptors: tuple[Path, ...] = ()
+    authentication: Authentication = field(default_factory=Authentication)
+    limits: Limits = field(default_factory=Limits)
+    access_log: AccessLog = field(default_factory=AccessLog)
+    admin: Admin = field(default_factory=Admin)
+    workers: int | None = None
+    drain_delay: float = 5.0
+    drain_grace: float = 30.0
+    xff_trusted_hops: int = 0
+    healthz_path: str | None = None
+    service_name: str | None = None
+    sources: tuple[Path, ...] = ()
+    """Files whose change is worth a reload, in the order in which they were read."""
