@@ -16,6 +16,12 @@ from tests.configuration.helpers import ECHO_AND_REVERSE, FIXTURES, by_name, des
 
 HEAD = "apiVersion: tidegate.dev/v1\nkind: Gateway\nspec:\n"
 ONE_BACKEND = "  backends: [{name: app, targets: ['127.0.0.1:1']}]\n"
+ASKS_WITHOUT_CA = """\
+  listeners:
+  - name: https
+    address: 0.0.0.0:443
+    tls: {certificates: [{directory: x}], clientCertificate: required}
+"""
 PROVIDER = "  authentication:\n    providers: [{id: staff, issuer: 'https://login.example.com', audiences: [a]}]\n"
 
 
@@ -157,11 +163,7 @@ def test_rules_for_only_some_methods_are_pointed_at(tmp_path: Path) -> None:
         ("  listeners: [{name: a, address: '0.0.0.0:1', tls: }]\n", "tls: has no value"),
         ("  listeners: [{name: a, address: '0.0.0.0:1', tls: {certificates: []}}]\n", "certificates: is empty"),
         ("  listeners: [{name: a, address: '0.0.0.0:1', tls: {certificates: [{chain: x}]}}]\n", "given together"),
-        (
-            "  listeners:\n  - name: a\n    address: 0.0.0.0:1\n"
-            "    tls: {certificates: [{directory: x}], clientCertificate: required}\n",
-            "needs clientCa",
-        ),
+        (ASKS_WITHOUT_CA, "needs clientCa"),
         ("  backends: [{name: a, targets: []}]\n", "targets: is empty"),
         ("  backends: [{name: a, targets: ['x']}]\n", "a port is missing"),
         ("  backends: [{name: a, targets: ['unix:///s'], tls: {}}]\n", "needs serverName"),
