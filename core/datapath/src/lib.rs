@@ -1,1 +1,8 @@
+//! The gateway's request path, in the order in which a request meets it:
+//! bytes -> tls -> http2 | http1 -> route -> authenticate -> transcode -> balance -> upstream -> bytes, and back.
+
 #![forbid(unsafe_code)]
+
+pub mod bytes;
+pub mod http2;
+pub mod snapshot;
