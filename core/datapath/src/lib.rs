@@ -4,5 +4,10 @@
 #![forbid(unsafe_code)]
 
 pub mod bytes;
+pub mod gateway;
 pub mod http2;
+pub mod listen;
+pub mod shared;
 pub mod snapshot;
+mod upstream;
+pub mod worker;

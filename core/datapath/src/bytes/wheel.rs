@@ -19,12 +19,14 @@ pub struct Wheel<K> {
     /// The tick up to which everything came up.
     now: u64,
     length: usize,
+    /// No entry comes up before this tick.
+    earliest: u64,
 }
 
 impl<K: Copy> Wheel<K> {
     /// `now_ms` is milliseconds of any clock that only goes forward.
     pub fn new(now_ms: u64) -> Self {
-        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), now: now_ms / TICK_MS, length: 0 }
+        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), now: now_ms / TICK_MS, length: 0, earliest: 0 }
     }
 
     /// Makes sure that `key` comes up at `at_ms` or, where it already stands earlier, before.
@@ -35,15 +37,16 @@ impl<K: Copy> Wheel<K> {
             return;
         }
         armed.0 = tick;
+        self.earliest = if self.length == 0 { tick } else { self.earliest.min(tick) };
         self.slots[(tick % SLOTS) as usize].push((key, tick));
         self.length += 1;
     }
 
-    /// Takes out what is due at `now_ms`. An entry counts only if `is_current(key)` still tells the tick given with it
-    /// (see `current`).
+    /// Takes out what is due at `now_ms`, with the tick that it stood for. An entry counts only if its key's
+    /// `Armed::take` agrees.
     pub fn advance(&mut self, now_ms: u64, due: &mut Vec<(K, u64)>) {
         let until = now_ms / TICK_MS;
-        if self.length == 0 {
+        if self.length == 0 || until < self.earliest {
             self.now = self.now.max(until);
             return;
         }
@@ -54,15 +57,13 @@ impl<K: Copy> Wheel<K> {
             due.append(slot);
         }
         self.now = self.now.max(until);
+        let mut ticks = self.now + 1..self.now + SLOTS;
+        self.earliest = ticks.find(|tick| !self.slots[(tick % SLOTS) as usize].is_empty()).unwrap_or(self.now + 1);
     }
 
     /// Milliseconds until the next entry may come up; `None`: the wheel is empty.
     pub fn next_ms(&self, now_ms: u64) -> Option<u64> {
-        if self.length == 0 {
-            return None;
-        }
-        let tick = (self.now + 1..self.now + SLOTS).find(|tick| !self.slots[(tick % SLOTS) as usize].is_empty())?;
-        Some((tick * TICK_MS).saturating_sub(now_ms))
+        (self.length > 0).then(|| (self.earliest * TICK_MS).saturating_sub(now_ms))
     }
 }
 

@@ -163,6 +163,19 @@ impl HeaderList {
         true
     }
 
+    /// Adds a field whose name is that of `named` and whose value is known to be well-formed; no table shall hold it.
+    pub fn push_named(&mut self, named: &Rc<Field>, value: &[u8]) {
+        let value = self.append(value);
+        let (token, name) = (named.token(), Name::Shared(named.clone()));
+        let never_indexed = token.is_credential();
+        self.headers.push(Header::Literal(Literal { name, token, value, coded: false, never_indexed }));
+    }
+
+    /// Adds a pseudo field, which has to stand before all others.
+    pub fn push_front(&mut self, dictionary: &Dictionary, name: &[u8], value: &[u8]) {
+        self.headers.insert(0, Header::Shared(dictionary.field(name, value)));
+    }
+
     /// Replaces a value; the name stays.
     pub fn set_value(&mut self, dictionary: &Dictionary, index: usize, value: &[u8]) {
         let name = match &self.headers[index] {
