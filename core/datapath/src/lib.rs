@@ -1,1 +1,4 @@
 #![forbid(unsafe_code)]
+
+pub mod http1;
+pub mod snapshot;

@@ -1,0 +1,3 @@
+//! What the workers serve: the document that Python writes.
+
+pub mod document;
