@@ -6,6 +6,7 @@
 pub mod authenticate;
 pub mod bytes;
 pub mod gateway;
+pub mod http1;
 pub mod http2;
 pub mod listen;
 pub mod shared;
