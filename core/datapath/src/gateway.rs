@@ -88,10 +88,11 @@ impl Gateway {
             kept
         });
         for (name, configured, bound) in fresh {
+            let snapshot_name = name.clone();
             let id = state.next_listener;
             state.next_listener += 1;
             state.listeners.push(Listening { id, name, configured, address: bound.address() });
-            acceptor.add(id, bound);
+            acceptor.add(id, &snapshot_name, bound);
         }
         state.snapshot = snapshot;
         Ok(())

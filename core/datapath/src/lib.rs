@@ -11,5 +11,6 @@ pub mod http2;
 pub mod listen;
 pub mod shared;
 pub mod snapshot;
+pub mod tls;
 mod upstream;
 pub mod worker;

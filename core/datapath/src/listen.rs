@@ -5,7 +5,7 @@
 
 use crate::shared::{Mailbox, Message};
 use crate::snapshot::Address;
-use crate::worker::Socket;
+use crate::tls::Socket;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io;
@@ -87,7 +87,7 @@ fn remove_stale(path: &std::path::Path) -> io::Result<()> {
 
 /// What the acceptor is told between two turns.
 enum Order {
-    Add { id: u32, bound: Bound },
+    Add { id: u32, name: Arc<str>, bound: Bound },
     Remove { id: u32 },
 }
 
@@ -111,8 +111,8 @@ impl Acceptor {
         Ok(Acceptor { orders, waker, stop, thread: Some(thread) })
     }
 
-    pub fn add(&self, id: u32, bound: Bound) {
-        self.order(Order::Add { id, bound });
+    pub fn add(&self, id: u32, name: &str, bound: Bound) {
+        self.order(Order::Add { id, name: name.into(), bound });
     }
 
     pub fn remove(&self, id: u32) {
@@ -140,7 +140,7 @@ struct Loop {
     mailboxes: Vec<Arc<Mailbox>>,
     orders: Arc<Mutex<Vec<Order>>>,
     stop: Arc<AtomicBool>,
-    listeners: Vec<(u32, Bound)>,
+    listeners: Vec<(u32, Arc<str>, Bound)>,
     /// No descriptor was left; connections wait in the kernel's queue.
     exhausted: bool,
 }
@@ -167,26 +167,26 @@ impl Loop {
     fn take_orders(&mut self) {
         for order in std::mem::take(&mut *crate::shared::lock(&self.orders)) {
             match order {
-                Order::Add { id, mut bound } => {
+                Order::Add { id, name, mut bound } => {
                     let token = Token(id as usize);
                     if self.poll.registry().register(bound.source(), token, Interest::READABLE).is_ok() {
-                        self.listeners.push((id, bound));
+                        self.listeners.push((id, name, bound));
                     }
                 }
-                Order::Remove { id } => self.listeners.retain(|(held, _)| *held != id),
+                Order::Remove { id } => self.listeners.retain(|(held, ..)| *held != id),
             }
         }
     }
 
     fn accept_all(&mut self, at: usize) {
-        let (id, bound) = &self.listeners[at];
+        let (_, name, bound) = &self.listeners[at];
         loop {
             match bound.accept() {
                 Ok(socket) => {
                     let least = self.mailboxes.iter().min_by_key(|mailbox| mailbox.clients.load(Relaxed));
                     if let Some(mailbox) = least {
                         mailbox.clients.fetch_add(1, Relaxed);
-                        mailbox.send(Message::Accept { socket, listener: *id });
+                        mailbox.send(Message::Accept { socket, listener: name.clone() });
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

@@ -2,7 +2,7 @@
 
 use crate::snapshot::Address;
 use crate::snapshot::Snapshot;
-use crate::worker::Socket;
+use crate::tls::Socket;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What other threads tell a worker; taken between two turns of its loop.
 pub enum Message {
-    Accept { socket: Socket, listener: u32 },
+    Accept { socket: Socket, listener: Arc<str> },
     Adopt(Arc<Snapshot>),
     Endpoints { backend: String, endpoints: Vec<(Address, u32)> },
     /// GOAWAY and `Connection: close` on every connection.

@@ -1,6 +1,8 @@
 //! From a document to what the workers read.
 
 use super::document::{self, Document, Limits, RetryOn};
+use crate::tls::{ClientSettings, client_settings, server_config};
+use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +38,6 @@ impl std::fmt::Display for Address {
     }
 }
 
-#[derive(Debug)]
 pub struct Backend {
     pub name: String,
     pub endpoints: Vec<(Address, u32)>,
@@ -48,15 +49,21 @@ pub struct Backend {
     pub max_pending: usize,
     pub keepalive_time_ms: u64,
     pub keepalive_timeout_ms: u64,
+    pub tls: Option<ClientSettings>,
+}
+
+pub struct Listener {
+    pub name: String,
+    pub address: String,
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// Immutable; shared by all workers.
-#[derive(Debug)]
 pub struct Snapshot {
     pub version: String,
     pub limits: Limits,
     pub backends: Vec<Arc<Backend>>,
-    pub listeners: Vec<document::Listener>,
+    pub listeners: Vec<Listener>,
     pub xff_trusted_hops: u32,
 }
 
@@ -70,6 +77,7 @@ impl Snapshot {
             .enumerate()
             .map(|(index, backend)| Arc::new(compile_backend(backend, &format!("backends[{index}]"), &mut faults)))
             .collect();
+        let listeners = compile_listeners(document.listeners, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -77,7 +85,7 @@ impl Snapshot {
             version: document.version,
             limits: document.limits,
             backends,
-            listeners: document.listeners,
+            listeners,
             xff_trusted_hops: document.xff_trusted_hops,
         })
     }
@@ -102,7 +110,38 @@ pub fn compile_endpoints(
     compiled
 }
 
+fn compile_listeners(listeners: Vec<document::Listener>, faults: &mut Vec<String>) -> Vec<Listener> {
+    let mut compiled: Vec<Listener> = Vec::with_capacity(listeners.len());
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let path = format!("listeners[{index}]");
+        if let Err(fault) = Address::parse(&listener.address) {
+            faults.push(format!("{path}.address: {fault}"));
+        }
+        if compiled.iter().any(|other| other.name == listener.name) {
+            faults.push(format!("{path}.name: `{}` is the name of an earlier listener", listener.name));
+        }
+        let tls = match listener.tls.as_ref().map(|tls| server_config(tls, &format!("{path}.tls"))) {
+            Some(Err(mut own)) => {
+                faults.append(&mut own);
+                None
+            }
+            Some(Ok(config)) => Some(config),
+            None => None,
+        };
+        compiled.push(Listener { name: listener.name, address: listener.address, tls });
+    }
+    compiled
+}
+
 fn compile_backend(backend: &document::Backend, path: &str, faults: &mut Vec<String>) -> Backend {
+    let tls = match backend.tls.as_ref().map(|tls| client_settings(tls, &format!("{path}.tls"))) {
+        Some(Err(mut own)) => {
+            faults.append(&mut own);
+            None
+        }
+        Some(Ok(settings)) => Some(settings),
+        None => None,
+    };
     Backend {
         name: backend.name.clone(),
         endpoints: compile_endpoints(&backend.endpoints, path, faults),
@@ -114,5 +153,6 @@ fn compile_backend(backend: &document::Backend, path: &str, faults: &mut Vec<Str
         max_pending: backend.max_pending as usize,
         keepalive_time_ms: backend.keepalive_time_ms,
         keepalive_timeout_ms: backend.keepalive_timeout_ms,
+        tls,
     }
 }

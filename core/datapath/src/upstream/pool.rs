@@ -51,7 +51,6 @@ impl Endpoint {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) backend: Arc<Backend>,
     /// Slots stay where they are while a connection refers to them.

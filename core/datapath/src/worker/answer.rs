@@ -2,7 +2,9 @@
 
 use super::Worker;
 use super::exchange::{CLIENT, Half, Phase, Reason, UPSTREAM};
+use crate::http1::{Http1Error, ReplyContext, Version};
 use crate::http2::ErrorCode;
+use crate::http2::hpack::HeaderList;
 
 /// What we say instead of a backend.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +48,17 @@ pub(super) const BUFFER_FULL: Answer =
     answer(503, code::RESOURCE_EXHAUSTED, "buffer-full", "the gateway's buffers are full");
 pub(super) const DEADLINE: Answer =
     answer(504, code::DEADLINE_EXCEEDED, "deadline-exceeded", "the call's deadline has passed");
+pub(super) const BAD_REQUEST: Answer = answer(400, code::INTERNAL, "bad-request", "The request is malformed");
+pub(super) const HEAD_TIMEOUT: Answer =
+    answer(408, code::UNAVAILABLE, "header-timeout", "The request's head did not arrive in time");
+pub(super) const BODY_TIMEOUT: Answer =
+    answer(408, code::UNAVAILABLE, "body-timeout", "The request's body did not arrive in time");
+
+/// What a client of HTTP/1.1 is told of a request that cannot be read.
+pub(super) fn http1_error(error: Http1Error) -> Answer {
+    answer(error.status(), code::INTERNAL, error.reason(), error.message())
+}
+
 pub(super) const IDLE: Answer =
     answer(504, code::DEADLINE_EXCEEDED, "stream-idle-timeout", "nothing was sent for longer than the route allows");
 
@@ -67,32 +80,46 @@ impl Worker {
         exchange.status = if exchange.grpc { 200 } else { with.status };
         exchange.grpc_status = if exchange.grpc { with.grpc_status } else { u8::MAX };
         exchange.reason = with.reason;
-        let (half, grpc) = (exchange.sides[CLIENT], exchange.grpc);
+        let grpc = exchange.grpc;
         self.drop_pending(slot, CLIENT);
-        let own = &self.own;
         let body = if grpc { String::new() } else { error_body(with.status, with.message) };
-        let Some(http2) = self.connections.get(half.connection).and_then(|connection| connection.http2()) else {
+        let mut list = HeaderList::default();
+        if grpc {
+            list.push_shared(&self.own.ok);
+            list.push_shared(&self.own.grpc);
+            list.push(b"grpc-status", with.grpc_status.to_string().as_bytes());
+            list.push(b"grpc-message", &percent_encode(with.message));
+        } else {
+            list.push(b":status", with.status.to_string().as_bytes());
+            list.push_shared(&self.own.json);
+            list.push(b"content-length", body.len().to_string().as_bytes());
+        }
+        list.push_shared(&self.own.server);
+        list.push_shared(&self.own.date);
+        self.close_if_unread(slot);
+        let status = if grpc { 200 } else { with.status };
+        if !self.send_headers(slot, status, grpc, &list) {
             return;
-        };
-        http2.headers(half.stream, grpc, |encoder, out| {
-            if grpc {
-                encoder.field(&own.ok, out);
-                encoder.field(&own.grpc, out);
-                encoder.plain(b"grpc-status", with.grpc_status.to_string().as_bytes(), out);
-                encoder.plain(b"grpc-message", &percent_encode(with.message), out);
-            } else {
-                encoder.plain(b":status", with.status.to_string().as_bytes(), out);
-                encoder.field(&own.json, out);
-                encoder.plain(b"content-length", body.len().to_string().as_bytes(), out);
-            }
-            encoder.field(&own.server, out);
-            encoder.field(&own.date, out);
-        });
-        self.mark(half.connection);
+        }
         if grpc {
             self.complete(slot);
         } else {
             self.queue_data(slot, CLIENT, body.as_bytes(), true);
+        }
+    }
+
+    /// HTTP/1.1: behind an answer to a request whose body has not been read no other can follow.
+    fn close_if_unread(&mut self, slot: u32) {
+        let half = self.exchanges[slot].sides[CLIENT];
+        if let Some(http1) = self.connections.get(half.connection).and_then(|connection| connection.http1()) {
+            let unread = !http1.body_read();
+            let reply = http1.reply.get_or_insert(ReplyContext {
+                version: Version::Http11,
+                is_head: false,
+                accepts_trailers: false,
+                keep_alive: false,
+            });
+            reply.keep_alive &= !unread;
         }
     }
 
@@ -104,7 +131,7 @@ impl Worker {
         exchange.phase = Phase::Answered;
         if exchange.grpc {
             exchange.grpc_status = with.grpc_status;
-            let mut trailers = Box::new(crate::http2::hpack::HeaderList::default());
+            let mut trailers = Box::new(HeaderList::default());
             trailers.push(b"grpc-status", with.grpc_status.to_string().as_bytes());
             trailers.push(b"grpc-message", &percent_encode(with.message));
             self.send_trailers(slot, CLIENT, trailers);

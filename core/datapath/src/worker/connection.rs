@@ -1,10 +1,15 @@
 //! A socket with the protocol spoken on it.
 
-use super::transport::Socket;
+use super::http1::Http1;
 use crate::bytes::wheel::Armed;
+use crate::http1::write_head;
+use crate::http1::write_interim;
 use crate::http2;
-use crate::http2::hpack::Field;
+use crate::http2::hpack::{Dictionary, Field, HeaderList};
+use crate::tls::Transport;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Bytes that may wait in a connection's output buffer before DATA is held back in the streams' own buffers, where it
 /// counts against their windows.
@@ -14,7 +19,7 @@ pub(crate) const CONTROL_HIGH_WATER: usize = 256 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    Client { listener: u32 },
+    Client,
     Upstream { pool: u32, endpoint: u32 },
 }
 
@@ -23,7 +28,12 @@ pub(crate) enum Protocol {
     /// Nothing was read that tells.
     Unknown,
     Http2(Box<http2::Connection>),
+    Http1(Box<Http1>),
 }
+
+/// A response cannot be written as it is; what has gone out of it must be cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unwritable;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -37,7 +47,12 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) side: Side,
-    pub(crate) socket: Socket,
+    pub(crate) transport: Transport,
+    /// The listener that accepted it.
+    pub(crate) listener: Option<Arc<str>>,
+    pub(crate) peer: Option<SocketAddr>,
+    /// `x-forwarded-client-cert` for its requests.
+    pub(crate) client_certificate: Option<Rc<Field>>,
     pub(crate) protocol: Protocol,
     pub(crate) stage: Stage,
     /// Read, but not yet a whole frame.
@@ -72,11 +87,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(side: Side, socket: Socket, stage: Stage, now_ms: u64) -> Self {
-        let peer_address = socket.peer_ip().map_or_else(|| "unix".into(), |ip| ip.to_string().into());
+    pub(crate) fn new(side: Side, transport: Transport, stage: Stage, now_ms: u64) -> Self {
+        let peer = super::transport::peer_address(transport.stream());
+        let peer_address = peer.map_or_else(|| "unix".into(), |peer| peer.ip().to_canonical().to_string().into());
         Connection {
             side,
-            socket,
+            transport,
+            listener: None,
+            peer,
+            client_certificate: None,
             protocol: Protocol::Unknown,
             stage,
             input: Vec::new(),
@@ -100,14 +119,21 @@ impl Connection {
     }
 
     pub(crate) fn is_client(&self) -> bool {
-        matches!(self.side, Side::Client { .. })
+        self.side == Side::Client
     }
 
     #[inline(always)]
     pub(crate) fn http2(&mut self) -> Option<&mut http2::Connection> {
         match &mut self.protocol {
             Protocol::Http2(connection) => Some(connection),
-            Protocol::Unknown => None,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn http1(&mut self) -> Option<&mut Http1> {
+        match &mut self.protocol {
+            Protocol::Http1(connection) => Some(connection),
+            _ => None,
         }
     }
 
@@ -116,7 +142,120 @@ impl Connection {
     pub(crate) fn backlog(&self) -> usize {
         match &self.protocol {
             Protocol::Http2(connection) => connection.backlog(),
+            Protocol::Http1(connection) => connection.backlog(),
             Protocol::Unknown => 0,
+        }
+    }
+
+    /// The output buffer and how much of it has been written.
+    pub(crate) fn output(&mut self) -> Option<(&mut Vec<u8>, &mut usize)> {
+        match &mut self.protocol {
+            Protocol::Http2(connection) => Some((&mut connection.out, &mut connection.written)),
+            Protocol::Http1(connection) => Some((&mut connection.out, &mut connection.written)),
+            Protocol::Unknown => None,
+        }
+    }
+
+    /// What the connection's own window lets us send.
+    #[inline(always)]
+    pub(crate) fn send_window(&self) -> i32 {
+        match &self.protocol {
+            Protocol::Http2(connection) => connection.send_window,
+            _ => i32::MAX,
+        }
+    }
+
+    /// Streams that are open.
+    pub(crate) fn stream_count(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http2(connection) => connection.stream_count(),
+            Protocol::Http1(connection) => usize::from(connection.exchange.is_some()),
+            Protocol::Unknown => 0,
+        }
+    }
+
+    /// The exchanges whose streams are open.
+    pub(crate) fn exchanges(&self) -> Vec<u32> {
+        match &self.protocol {
+            Protocol::Http2(connection) => connection.streams().map(|(_, exchange)| exchange).collect(),
+            Protocol::Http1(connection) => connection.exchange.into_iter().collect(),
+            Protocol::Unknown => Vec::new(),
+        }
+    }
+
+    /// Appends a response's header fields; an interim response has a status below 200.
+    #[inline]
+    pub(crate) fn write_head(
+        &mut self,
+        dictionary: &Dictionary,
+        stream: u32,
+        status: u16,
+        list: &HeaderList,
+        end_stream: bool,
+    ) -> Result<(), Unwritable> {
+        match &mut self.protocol {
+            Protocol::Http2(connection) => {
+                connection.headers(stream, end_stream, |encoder, out| encoder.list(list, out));
+                Ok(())
+            }
+            Protocol::Http1(connection) => {
+                let Some(reply) = &connection.reply else { return Err(Unwritable) };
+                let fields = list.iter(dictionary).filter(|(name, _)| !name.starts_with(b":"));
+                if status < 200 {
+                    return write_interim(&mut connection.out, reply, status, fields).map_err(|_| Unwritable);
+                }
+                let writer = write_head(&mut connection.out, reply, status, fields, end_stream);
+                connection.writer = Some(writer.map_err(|_| Unwritable)?);
+                if end_stream { self.write_end(dictionary, stream, None) } else { Ok(()) }
+            }
+            Protocol::Unknown => Err(Unwritable),
+        }
+    }
+
+    /// Appends a part of a body.
+    #[inline(always)]
+    pub(crate) fn write_data(
+        &mut self,
+        dictionary: &Dictionary,
+        stream: u32,
+        bytes: &[u8],
+        end_stream: bool,
+    ) -> Result<(), Unwritable> {
+        match &mut self.protocol {
+            Protocol::Http2(connection) => {
+                connection.data(stream, end_stream, bytes);
+                Ok(())
+            }
+            Protocol::Http1(connection) => {
+                let Some(writer) = &mut connection.writer else { return Err(Unwritable) };
+                writer.write(&mut connection.out, bytes).map_err(|_| Unwritable)?;
+                if end_stream { self.write_end(dictionary, stream, None) } else { Ok(()) }
+            }
+            Protocol::Unknown => Err(Unwritable),
+        }
+    }
+
+    /// Appends the end of a message, with trailers or without.
+    pub(crate) fn write_end(
+        &mut self,
+        dictionary: &Dictionary,
+        stream: u32,
+        trailers: Option<&HeaderList>,
+    ) -> Result<(), Unwritable> {
+        match &mut self.protocol {
+            Protocol::Http2(connection) => {
+                match trailers {
+                    Some(list) => connection.headers(stream, true, |encoder, out| encoder.list(list, out)),
+                    None => connection.data(stream, true, b""),
+                }
+                Ok(())
+            }
+            Protocol::Http1(connection) => {
+                let Some(writer) = connection.writer else { return Err(Unwritable) };
+                let fields = trailers.into_iter().flat_map(|list| list.iter(dictionary));
+                writer.finish(&mut connection.out, fields).map_err(|_| Unwritable)
+            }
+            Protocol::Unknown => Err(Unwritable),
         }
     }
 }

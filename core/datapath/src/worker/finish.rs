@@ -1,6 +1,6 @@
 //! Endings: of exchanges, by either side or by us, and of connections.
 
-use super::connection::{Side, Stage};
+use super::connection::{Protocol, Side, Stage};
 use super::exchange::{CLIENT, Half, NONE, Pending, Phase, UPSTREAM};
 use super::{Worker, answer};
 use crate::http2::{ConnectionError, Ended, ErrorCode};
@@ -40,9 +40,7 @@ impl Worker {
             self.drop_pending(slot, UPSTREAM);
         }
         self.record(slot);
-        if let Some(http2) = self.connections.get(client.connection).and_then(|connection| connection.http2()) {
-            http2.remove_stream(client.stream, ended);
-        }
+        self.leave_client(client, ended);
         if upstream.connection != NONE {
             if upstream_done {
                 self.forget_upstream_stream(upstream);
@@ -55,6 +53,26 @@ impl Worker {
         }
         self.exchanges.release(slot);
         self.close_if_drained(client.connection);
+    }
+
+    /// The client's connection forgets the stream.
+    #[inline]
+    fn leave_client(&mut self, client: Half, ended: Ended) {
+        let Some(connection) = self.connections.get(client.connection) else { return };
+        match &mut connection.protocol {
+            Protocol::Http2(http2) => http2.remove_stream(client.stream, ended),
+            Protocol::Http1(http1) => {
+                let another = http1.finish() && ended != Ended::ResetByUs;
+                connection.active_ms = self.clock.now_ms;
+                let waiting = !connection.input.is_empty();
+                if !another {
+                    self.close_after_flush(client.connection);
+                } else if waiting {
+                    self.again.push(client.connection);
+                }
+            }
+            Protocol::Unknown => {}
+        }
     }
 
     /// Resets an upstream stream that is not over.
@@ -235,9 +253,7 @@ impl Worker {
     /// Ends what runs on a client's connection.
     fn abandon_streams(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
-        let Some(http2) = connection.http2() else { return };
-        let streams: Vec<u32> = http2.streams().map(|(_, exchange)| exchange).collect();
-        for exchange in streams {
+        for exchange in connection.exchanges() {
             if self.exchanges[exchange].reason.is_empty() {
                 self.exchanges[exchange].reason = "client-closed";
             }
@@ -250,15 +266,14 @@ impl Worker {
         if !self.is_upstream(slot) {
             self.abandon_streams(slot);
             if let Some(mut connection) = self.connections.remove(slot) {
-                let _ = self.poll.registry().deregister(connection.socket.source());
+                let _ = self.poll.registry().deregister(connection.transport.stream_mut());
                 self.mailbox.clients.fetch_sub(1, Relaxed);
             }
             return;
         }
         let Some(mut connection) = self.connections.remove(slot) else { return };
-        let _ = self.poll.registry().deregister(connection.socket.source());
-        let streams: Vec<u32> =
-            connection.http2().map(|http2| http2.streams().map(|(_, exchange)| exchange).collect()).unwrap_or_default();
+        let _ = self.poll.registry().deregister(connection.transport.stream_mut());
+        let streams = connection.exchanges();
         self.leave_pool(slot, connection.side, connection.stage);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];
@@ -278,7 +293,7 @@ impl Worker {
     pub(super) fn pool_of(&self, slot: u32) -> Option<u32> {
         match self.connections.peek(slot)?.side {
             Side::Upstream { pool, .. } => Some(pool),
-            Side::Client { .. } => None,
+            Side::Client => None,
         }
     }
 
@@ -287,8 +302,7 @@ impl Worker {
     fn close_if_drained(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
         if connection.drained && connection.stage == Stage::Open {
-            let idle = connection.http2().is_none_or(|http2| http2.stream_count() == 0);
-            if idle {
+            if connection.stream_count() == 0 {
                 self.close_after_flush(slot);
             }
         }

@@ -3,10 +3,12 @@
 use super::connection::{Connection, Protocol, Side, Stage};
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::format_timeout;
-use super::{Key, Socket, Worker, answer};
+use super::transport::{configure, has_failed, is_connected};
+use super::{Key, Worker, answer};
 use crate::http2::Role;
 use crate::http2::hpack::Token;
-use crate::snapshot::Address;
+use crate::snapshot::{Address, Backend};
+use crate::tls::{Socket, Transport};
 use std::io;
 
 impl Worker {
@@ -180,18 +182,15 @@ impl Worker {
     fn connect(&mut self, pool: u32, endpoint: u32) {
         let chosen = &self.pools[pool as usize];
         let timeout_ms = chosen.backend.connect_timeout_ms;
-        let opened = open_socket(&chosen.endpoints[endpoint as usize].address);
+        let user_timeout_ms = self.snapshot.limits.tcp_user_timeout_ms;
+        let opened = open(&chosen.backend, &chosen.endpoints[endpoint as usize].address, user_timeout_ms);
         let now_ms = self.clock.now_ms;
-        let mut socket = match opened {
-            Ok(socket) => socket,
-            Err(_) => {
-                self.connect_failed(pool, endpoint);
-                return;
-            }
+        let Ok(transport) = opened else {
+            self.connect_failed(pool, endpoint);
+            return;
         };
-        socket.configure(self.snapshot.limits.tcp_user_timeout_ms);
         let side = Side::Upstream { pool, endpoint };
-        let slot = self.connections.insert(Connection::new(side, socket, Stage::Connecting, now_ms));
+        let slot = self.connections.insert(Connection::new(side, transport, Stage::Connecting, now_ms));
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.push(slot);
         target.connecting += 1;
@@ -205,11 +204,11 @@ impl Worker {
     /// The socket of a connection that was being made is writable: it is connected, or has failed.
     pub(super) fn connected(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
-        if !matches!(connection.socket.take_error(), Ok(None)) {
+        if has_failed(connection.transport.stream()) {
             self.close_connection(slot);
             return;
         }
-        if !connection.socket.is_connected() {
+        if !is_connected(connection.transport.stream()) {
             return;
         }
         let Side::Upstream { pool, endpoint } = connection.side else { return };
@@ -254,7 +253,7 @@ impl Worker {
     pub(super) fn retire(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
         if let Side::Upstream { pool, endpoint } = connection.side {
-            let idle = connection.http2().is_none_or(|http2| http2.stream_count() == 0);
+            let idle = connection.stream_count() == 0;
             let connecting = connection.stage == Stage::Connecting;
             let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
             if !connecting {
@@ -281,14 +280,19 @@ impl Worker {
         slot != NONE
             && self.connections.get(slot).is_some_and(|connection| match &connection.protocol {
                 Protocol::Http2(http2) => http2.stream_count() == 0 && http2.is_going_away(),
-                Protocol::Unknown => false,
+                _ => false,
             })
     }
 }
 
-fn open_socket(address: &Address) -> io::Result<Socket> {
-    match address {
-        Address::Tcp(address) => mio::net::TcpStream::connect(*address).map(Socket::Tcp),
-        Address::Unix(path) => mio::net::UnixStream::connect(path).map(Socket::Unix),
+fn open(backend: &Backend, address: &Address, user_timeout_ms: u64) -> io::Result<Transport> {
+    let socket = match address {
+        Address::Tcp(address) => mio::net::TcpStream::connect(*address).map(Socket::Tcp)?,
+        Address::Unix(path) => mio::net::UnixStream::connect(path).map(Socket::Unix)?,
+    };
+    configure(&socket, user_timeout_ms);
+    match &backend.tls {
+        Some(settings) => Transport::connect_tls(socket, settings),
+        None => Ok(Transport::Plain(socket)),
     }
 }

@@ -16,6 +16,7 @@ mod facts;
 mod finish;
 mod flush;
 mod forward;
+mod http1;
 mod read;
 mod relay;
 mod request;
@@ -23,8 +24,6 @@ mod response;
 mod setup;
 mod timers;
 mod transport;
-
-pub use transport::Socket;
 
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, Field, HeaderList};

@@ -3,12 +3,17 @@
 use super::Worker;
 use super::connection::{CONTROL_HIGH_WATER, Protocol, Stage};
 use super::exchange::{CLIENT, UPSTREAM};
+use crate::http1::{self, sniff};
 use crate::http2::{ConnectionError, Event, Role};
+use crate::tls::Alpn;
 use std::io::ErrorKind;
 
 impl Worker {
     /// Reads once and handles what came; comes back in the next turn if there may be more.
     pub(super) fn readable(&mut self, slot: u32) {
+        if self.holds_enough(slot) {
+            return;
+        }
         let Some(connection) = self.connections.get(slot) else { return };
         match connection.stage {
             Stage::Connecting | Stage::Closing => return,
@@ -21,38 +26,74 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.buffer);
         let kept = connection.input.len();
         buffer[..kept].copy_from_slice(&connection.input);
-        match connection.socket.read(&mut buffer[kept..]) {
+        let outcome = connection.transport.read(&mut buffer[kept..]);
+        if connection.transport.wants_write() {
+            self.mark(slot);
+        }
+        match outcome {
             Ok(0) => self.peer_closed(slot),
             Ok(read) => {
-                connection.input.clear();
-                connection.active_ms = self.clock.now_ms;
-                let filled = kept + read;
-                if filled == buffer.len() {
-                    self.again.push(slot);
-                }
-                match self.process(slot, &buffer[..filled]) {
-                    Ok(used) if used < filled => {
-                        if let Some(connection) = self.connections.get(slot) {
-                            connection.input.extend_from_slice(&buffer[used..filled]);
-                        }
+                if let Some(connection) = self.connections.get(slot) {
+                    connection.active_ms = self.clock.now_ms;
+                    if kept + read == buffer.len() || connection.transport.may_hold_more() {
+                        self.again.push(slot);
                     }
-                    Ok(_) => {}
-                    Err(error) => self.fail_connection(slot, error),
+                }
+                self.process_and_keep(slot, &buffer[..kept + read]);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                // Input that waited for its turn.
+                if kept > 0 && self.connections.get(slot).and_then(|c| c.http1()).is_some_and(|http1| !http1.stalled) {
+                    self.process_and_keep(slot, &buffer[..kept]);
                 }
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.again.push(slot),
             Err(_) => self.peer_closed(slot),
         }
         self.buffer = buffer;
+    }
+
+    fn process_and_keep(&mut self, slot: u32, bytes: &[u8]) {
+        if let Some(connection) = self.connections.get(slot) {
+            connection.input.clear();
+        }
+        match self.process(slot, bytes) {
+            Ok(used) if used < bytes.len() => {
+                if let Some(connection) = self.connections.get(slot) {
+                    connection.input.extend_from_slice(&bytes[used..]);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => self.fail_connection(slot, error),
+        }
+        self.note_unfinished_head(slot);
+    }
+
+    /// Settles what is spoken: what the TLS handshake agreed on, else what the first bytes look like.
+    fn settle_protocol(&mut self, slot: u32, bytes: &[u8]) -> bool {
+        let Some(connection) = self.connections.get(slot) else { return false };
+        let spoken = match connection.transport.alpn() {
+            Some(Alpn::Http2) => http1::Protocol::Http2,
+            Some(Alpn::Http1) => http1::Protocol::Http1,
+            None => sniff(bytes),
+        };
+        match spoken {
+            http1::Protocol::NeedMore => return false,
+            http1::Protocol::Http2 => self.speak_http2(slot, Role::Server),
+            http1::Protocol::Http1 => connection.protocol = Protocol::Http1(Box::default()),
+        }
+        self.take_client_certificate(slot);
+        true
     }
 
     /// Handles all that is whole in `bytes`; returns how many bytes that were.
     fn process(&mut self, slot: u32, bytes: &[u8]) -> Result<usize, ConnectionError> {
         let Some(connection) = self.connections.get(slot) else { return Ok(bytes.len()) };
         let is_client = connection.is_client();
-        if let Protocol::Unknown = connection.protocol {
-            self.speak_http2(slot, Role::Server);
+        if matches!(connection.protocol, Protocol::Unknown) && !self.settle_protocol(slot, bytes) {
+            return Ok(0);
+        }
+        if self.connections.get(slot).is_some_and(|connection| connection.http1().is_some()) {
+            return Ok(self.process_http1(slot, bytes));
         }
         let side = if is_client { CLIENT } else { UPSTREAM };
         let mut at = 0;
@@ -114,7 +155,6 @@ impl Worker {
             }
         };
         self.list = list;
-        self.note_unfinished_head(slot);
         result
     }
 
@@ -122,9 +162,11 @@ impl Worker {
     fn note_unfinished_head(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
         let Some(connection) = self.connections.get(slot) else { return };
-        let unfinished = match connection.http2() {
-            Some(http2) => http2.in_header_block() || !http2.is_settled(),
-            None => true,
+        let waits = !connection.input.is_empty();
+        let unfinished = match &connection.protocol {
+            Protocol::Http2(http2) => http2.in_header_block() || !http2.is_settled(),
+            Protocol::Http1(http1) => waits && http1.exchange.is_none(),
+            Protocol::Unknown => true,
         };
         if !unfinished {
             connection.head_since_ms = 0;

@@ -56,21 +56,26 @@ impl Worker {
         if exchange.pending[1 - side].is_none()
             && to.connection != NONE
             && let Some((from, towards)) = self.connections.pair(connection, to.connection)
-            && let (Some(from), Some(http2)) = (from.http2(), towards.http2())
         {
             let length = bytes.len() as i32;
-            if length <= http2.send_window && length <= to.send_window && http2.backlog() < HIGH_WATER {
-                http2.data(to.stream, end_stream, bytes);
-                exchange.sides[1 - side].send_window -= length;
+            if length <= towards.send_window() && length <= to.send_window && towards.backlog() < HIGH_WATER {
+                let written = towards.write_data(&self.dictionary, to.stream, bytes, end_stream);
+                if to.stream != 0 {
+                    exchange.sides[1 - side].send_window -= length;
+                }
                 let half = &mut exchange.sides[side];
                 half.uncredited += bytes.len() as u32;
                 if !end_stream && half.uncredited >= self.snapshot.limits.stream_window_bytes / 2 {
-                    from.window_update(stream, half.uncredited);
-                    half.receive_window += half.uncredited as i32;
+                    if let Some(http2) = from.http2() {
+                        http2.window_update(stream, half.uncredited);
+                        half.receive_window += half.uncredited as i32;
+                    }
                     half.uncredited = 0;
                 }
                 self.mark(to.connection);
-                if end_stream && side == UPSTREAM {
+                if written.is_err() {
+                    self.reset_client(slot, ErrorCode::INTERNAL_ERROR);
+                } else if end_stream && side == UPSTREAM {
                     self.complete(slot);
                 }
                 return Ok(());
@@ -106,31 +111,34 @@ impl Worker {
         let half = exchange.sides[to];
         let Some(pending) = &mut exchange.pending[to] else { return };
         let Some(connection) = self.connections.get(half.connection) else { return };
-        let Some(http2) = connection.http2() else { return };
+        let mut written = Ok(());
         let mut send_window = half.send_window;
         let before = pending.position;
         let mut starved = false;
-        while pending.left() > 0 && http2.backlog() < HIGH_WATER {
-            let room = http2.send_window.min(send_window).max(0) as usize;
+        while pending.left() > 0 && connection.backlog() < HIGH_WATER {
+            let room = connection.send_window().min(send_window).max(0) as usize;
             let length = pending.left().min(MAX_FRAME_SIZE).min(room);
             if length == 0 {
                 break;
             }
             starved |= length < TINY && length < pending.left();
             let last = length == pending.left() && pending.end && pending.trailers.is_none();
-            http2.data(half.stream, last, &pending.data[pending.position..pending.position + length]);
+            let bytes = &pending.data[pending.position..pending.position + length];
+            written = written.and(connection.write_data(&self.dictionary, half.stream, bytes, last));
             pending.position += length;
-            send_window -= length as i32;
+            if half.stream != 0 {
+                send_window -= length as i32;
+            }
         }
         let moved = pending.position - before;
         let mut ended = false;
         if pending.left() == 0 {
             if let Some(trailers) = pending.trailers.take() {
-                http2.headers(half.stream, true, |encoder, out| encoder.list(&trailers, out));
+                written = written.and(connection.write_end(&self.dictionary, half.stream, Some(&trailers)));
                 ended = true;
             } else if pending.end {
                 if moved == 0 {
-                    http2.data(half.stream, true, b"");
+                    written = written.and(connection.write_end(&self.dictionary, half.stream, None));
                 }
                 ended = true;
             }
@@ -159,6 +167,8 @@ impl Worker {
         self.credit(slot, 1 - to, (moved - credited) as u32);
         if let Err(error) = glitch {
             self.fail_connection(half.connection, error);
+        } else if written.is_err() {
+            self.reset_client(slot, ErrorCode::INTERNAL_ERROR);
         } else if ended && to == CLIENT {
             self.complete(slot);
         }
@@ -167,6 +177,11 @@ impl Worker {
     /// Gives a sender credit for what was passed on.
     fn credit(&mut self, slot: u32, side: usize, bytes: u32) {
         let half = &mut self.exchanges[slot].sides[side];
+        if half.stream == 0 {
+            let connection = half.connection;
+            self.resume_http1(connection);
+            return;
+        }
         half.uncredited += bytes;
         if half.ended || half.uncredited < self.snapshot.limits.stream_window_bytes / 2 {
             return;

@@ -2,6 +2,7 @@
 
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::{Facts, parse_timeout};
+use super::connection::Protocol;
 use super::{Head, Worker};
 use crate::bytes::wheel::Armed;
 use crate::http2::hpack::{HeaderList, Token};
@@ -42,7 +43,11 @@ impl Worker {
         let now_ms = self.clock.now_ms;
         match self.connections.get(slot).and_then(|connection| connection.http2()) {
             Some(http2) => http2.reset_offender(stream, ErrorCode::PROTOCOL_ERROR, now_ms),
-            None => Ok(()),
+            None => {
+                let exchange = self.open_bare_exchange(slot, stream, true, false);
+                self.answer(exchange, super::answer::BAD_REQUEST);
+                Ok(())
+            }
         }
     }
 
@@ -62,11 +67,19 @@ impl Worker {
     pub(super) fn open_bare_exchange(&mut self, connection: u32, stream: u32, end_stream: bool, grpc: bool) -> u32 {
         let slot = self.exchanges.open();
         let mut send_window = i32::MAX;
+        let mut receive_window = self.snapshot.limits.stream_window_bytes as i32;
         if let Some(connection) = self.connections.get(connection) {
             connection.requests += 1;
-            if let Some(http2) = connection.http2() {
-                http2.insert_stream(stream, slot);
-                send_window = http2.initial_send_window();
+            match &mut connection.protocol {
+                Protocol::Http2(http2) => {
+                    http2.insert_stream(stream, slot);
+                    send_window = http2.initial_send_window();
+                }
+                Protocol::Http1(http1) => {
+                    http1.exchange = Some(slot);
+                    receive_window = i32::MAX;
+                }
+                Protocol::Unknown => {}
             }
         }
         let exchange = &mut self.exchanges[slot];
@@ -75,7 +88,7 @@ impl Worker {
             connection,
             stream,
             send_window,
-            receive_window: self.snapshot.limits.stream_window_bytes as i32,
+            receive_window,
             ended: end_stream,
             headed: true,
             ..Half::ABSENT
@@ -103,7 +116,8 @@ impl Worker {
             self.set_deadline(slot, timeout_ms);
         }
         let Some(connection) = self.connections.get(connection) else { return };
-        let tls = false;
+        let tls = connection.transport.is_tls();
+        let certificate = connection.client_certificate.clone();
         let trusted = self.snapshot.xff_trusted_hops > 0;
         match (facts.forwarded_for.get(), &connection.forwarded_for) {
             (Some(at), _) => {
@@ -135,6 +149,9 @@ impl Worker {
         }
         if facts.asserted || facts.host.get().is_some() {
             self.strip(facts, list);
+        }
+        if let Some(field) = certificate {
+            list.push_shared(&field);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::exchange::{CLIENT, UPSTREAM};
 use super::facts::parse_length;
 use super::{Worker, answer};
+use crate::http2::ErrorCode;
 use crate::http2::hpack::{HeaderList, Token};
 
 impl Worker {
@@ -26,7 +27,7 @@ impl Worker {
             if end_stream || fields.status == 101 {
                 self.fail(slot, answer::BAD_RESPONSE);
             } else {
-                self.send_headers(slot, false, list);
+                self.send_headers(slot, fields.status, false, list);
             }
             return;
         }
@@ -54,18 +55,21 @@ impl Worker {
         if fields.asserted {
             list.retain(&self.dictionary, |token| token != Token::Asserted);
         }
-        self.send_headers(slot, end_stream, list);
-        if end_stream {
+        if self.send_headers(slot, fields.status, end_stream, list) && end_stream {
             self.complete(slot);
         }
     }
 
-    fn send_headers(&mut self, slot: u32, end_stream: bool, list: &HeaderList) {
+    /// False: they could not be written, and the exchange is over.
+    pub(super) fn send_headers(&mut self, slot: u32, status: u16, end_stream: bool, list: &HeaderList) -> bool {
         let half = self.exchanges[slot].sides[CLIENT];
-        if let Some(http2) = self.connections.get(half.connection).and_then(|connection| connection.http2()) {
-            http2.headers(half.stream, end_stream, |encoder, out| encoder.list(list, out));
-            self.mark(half.connection);
+        let Some(connection) = self.connections.get(half.connection) else { return false };
+        let written = connection.write_head(&self.dictionary, half.stream, status, list, end_stream);
+        self.mark(half.connection);
+        if written.is_err() {
+            self.reset_client(slot, ErrorCode::INTERNAL_ERROR);
         }
+        written.is_ok()
     }
 
     #[inline]
@@ -92,11 +96,13 @@ impl Worker {
             return;
         }
         let half = exchange.sides[CLIENT];
-        if let Some(http2) = self.connections.get(half.connection).and_then(|connection| connection.http2()) {
-            http2.headers(half.stream, true, |encoder, out| encoder.list(list, out));
-            self.mark(half.connection);
+        let Some(connection) = self.connections.get(half.connection) else { return };
+        let written = connection.write_end(&self.dictionary, half.stream, Some(list));
+        self.mark(half.connection);
+        match written {
+            Ok(()) => self.complete(slot),
+            Err(_) => self.reset_client(slot, ErrorCode::INTERNAL_ERROR),
         }
-        self.complete(slot);
     }
 }
 

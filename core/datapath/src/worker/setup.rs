@@ -1,13 +1,15 @@
 //! A worker's beginning, the snapshots it adopts, and the connections it is given.
 
 use super::connection::{Connection, Protocol, Side, Stage};
-use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Socket, Worker};
+use super::transport::configure;
+use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
 use crate::bytes::hash::random_seed;
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
 use crate::http2::{self, Role};
 use crate::shared::{Mailbox, Shared};
 use crate::snapshot::{Address, Snapshot};
+use crate::tls::{Socket, Transport, forwarded_client_cert};
 use crate::upstream::Pool;
 use mio::{Interest, Poll, Token};
 use std::sync::Arc;
@@ -104,13 +106,24 @@ impl Worker {
         }
     }
 
-    pub(super) fn accept(&mut self, mut socket: Socket, listener: u32) {
+    pub(super) fn accept(&mut self, socket: Socket, listener: Arc<str>) {
         let limits = &self.snapshot.limits;
-        socket.configure(limits.tcp_user_timeout_ms);
+        configure(&socket, limits.tcp_user_timeout_ms);
+        let tls = self.snapshot.listeners.iter().find(|known| known.name == *listener).map(|known| known.tls.clone());
+        let transport = match tls {
+            Some(Some(config)) => Transport::accept_tls(socket, config),
+            Some(None) => Ok(Transport::Plain(socket)),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let Ok(transport) = transport else {
+            self.mailbox.clients.fetch_sub(1, Relaxed);
+            return;
+        };
         let now_ms = self.clock.now_ms;
         let (timeout_ms, age_ms, grace_ms) =
             (limits.header_timeout_ms, limits.max_connection_age_ms, limits.max_connection_age_grace_ms);
-        let mut connection = Connection::new(Side::Client { listener }, socket, Stage::Open, now_ms);
+        let mut connection = Connection::new(Side::Client, transport, Stage::Open, now_ms);
+        connection.listener = Some(listener);
         if age_ms > 0 {
             let jittered = age_ms - age_ms / 10 + self.next_random() % (age_ms / 5).max(1);
             connection.drain_ms = now_ms + jittered;
@@ -129,7 +142,15 @@ impl Worker {
     pub(super) fn register(&mut self, slot: u32) -> std::io::Result<()> {
         let Some(connection) = self.connections.get(slot) else { return Ok(()) };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(connection.socket.source(), Token(slot as usize), interest)
+        self.poll.registry().register(connection.transport.stream_mut(), Token(slot as usize), interest)
+    }
+
+    /// Says to backends who the client is, once its certificate is verified.
+    pub(super) fn take_client_certificate(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get(slot) else { return };
+        let value = connection.transport.peer_certificate().and_then(forwarded_client_cert);
+        connection.client_certificate =
+            value.map(|value| self.dictionary.field(b"x-forwarded-client-cert", value.as_bytes()));
     }
 
     pub(super) fn speak_http2(&mut self, slot: u32, role: Role) {

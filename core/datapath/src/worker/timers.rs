@@ -1,6 +1,6 @@
 //! What happens because time passes.
 
-use super::connection::{Side, Stage};
+use super::connection::{Protocol, Stage};
 use super::exchange::Phase;
 use super::{Key, Worker, answer};
 use crate::http2::ErrorCode;
@@ -66,6 +66,7 @@ impl Worker {
         let now_ms = self.clock.now_ms;
         let limits = &self.snapshot.limits;
         let (header_timeout_ms, idle_timeout_ms) = (limits.header_timeout_ms, limits.idle_timeout_ms);
+        let body_timeout_ms = limits.body_timeout_ms;
         let (keepalive_ms, keepalive_timeout_ms) = (limits.keepalive_time_ms, limits.keepalive_timeout_ms);
         let Some(connection) = self.connections.get(slot) else { return };
         if connection.stage == Stage::Connecting {
@@ -77,14 +78,18 @@ impl Worker {
             return;
         }
         if connection.head_since_ms > 0 && now_ms >= connection.head_since_ms + header_timeout_ms {
-            let slow = crate::http2::ConnectionError::new(ErrorCode::ENHANCE_YOUR_CALM, "a header block too slow");
-            self.fail_connection(slot, slow);
+            self.head_overdue(slot);
             return;
         }
         let is_client = connection.is_client();
+        let is_http1 = connection.http1().is_some();
         let (active_ms, drain_ms, drained) = (connection.active_ms, connection.drain_ms, connection.drained);
         let (head_since_ms, end_ms, ping_sent_ms) = (connection.head_since_ms, connection.end_ms, connection.ping_sent_ms);
-        let streams = connection.http2().map_or(0, |http2| http2.stream_count());
+        let streams = connection.stream_count();
+        if self.body_is_overdue(slot) {
+            self.time_out_body(slot);
+            return;
+        }
         if ping_sent_ms > 0 && now_ms >= ping_sent_ms + keepalive_timeout_ms {
             self.close_connection(slot);
             return;
@@ -94,10 +99,14 @@ impl Worker {
             return;
         }
         if is_client && streams == 0 && now_ms >= active_ms + idle_timeout_ms {
-            self.drain_connection(slot);
+            if is_http1 {
+                self.close_connection(slot);
+            } else {
+                self.drain_connection(slot);
+            }
             return;
         }
-        let mut next = u64::MAX;
+        let mut next = if is_http1 && streams > 0 { active_ms.max(now_ms) + body_timeout_ms } else { u64::MAX };
         let mut consider = |at_ms: u64| next = next.min(at_ms);
         if head_since_ms > 0 {
             consider(head_since_ms + header_timeout_ms);
@@ -123,6 +132,22 @@ impl Worker {
         }
     }
 
+    /// A head, or a handshake, that does not end.
+    fn head_overdue(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get(slot) else { return };
+        match &connection.protocol {
+            Protocol::Http2(_) => {
+                let slow = crate::http2::ConnectionError::new(ErrorCode::ENHANCE_YOUR_CALM, "a header block too slow");
+                self.fail_connection(slot, slow);
+            }
+            Protocol::Http1(_) => {
+                let exchange = self.open_bare_exchange(slot, 0, false, false);
+                self.answer(exchange, answer::HEAD_TIMEOUT);
+            }
+            Protocol::Unknown => self.close_connection(slot),
+        }
+    }
+
     fn ping(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
         let Some(connection) = self.connections.get(slot) else { return };
@@ -137,13 +162,24 @@ impl Worker {
     pub(super) fn drain_connection(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
         let Some(connection) = self.connections.get(slot) else { return };
-        if connection.drained || connection.stage != Stage::Open || matches!(connection.side, Side::Upstream { .. }) {
+        if connection.drained || connection.stage != Stage::Open || !connection.is_client() {
             return;
         }
         let announced = connection.drain_ms > 0 && connection.drain_ms <= now_ms && connection.drain_announced;
-        let Some(http2) = connection.http2() else {
-            self.close_connection(slot);
-            return;
+        let http2 = match &mut connection.protocol {
+            Protocol::Http2(http2) => http2,
+            Protocol::Http1(http1) => {
+                // The next answer says `Connection: close`.
+                connection.drain_announced = true;
+                if let Some(reply) = &mut http1.reply {
+                    reply.keep_alive = false;
+                }
+                return;
+            }
+            Protocol::Unknown => {
+                self.close_connection(slot);
+                return;
+            }
         };
         if announced {
             http2.goaway(ErrorCode::NO_ERROR, "");

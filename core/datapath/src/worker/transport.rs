@@ -1,69 +1,51 @@
-//! The byte stream under a connection.
+//! Options of the sockets under the connections.
 
-use mio::net::{TcpStream, UnixStream};
-use std::io::{self, Read, Write};
-use std::net::IpAddr;
+use crate::tls::Socket;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-#[derive(Debug)]
-pub enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+/// A peer that has been silent for this long is asked whether it is still there ...
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// ... this often ...
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// ... and this many times.
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// No delay, keepalive and a bound on unacknowledged data, so that a peer whose packets vanish is noticed. An option that
+/// the kernel refuses is left as it was.
+pub(crate) fn configure(socket: &Socket, user_timeout_ms: u64) {
+    let Socket::Tcp(stream) = socket else { return };
+    let socket = socket2::SockRef::from(stream);
+    let _ = socket.set_tcp_nodelay(true);
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(user_timeout_ms)));
 }
 
-impl Socket {
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => stream.read(buffer),
-            Socket::Unix(stream) => stream.read(buffer),
-        }
-    }
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => stream.write(bytes),
-            Socket::Unix(stream) => stream.write(bytes),
-        }
-    }
-    pub(crate) fn source(&mut self) -> &mut dyn mio::event::Source {
-        match self {
-            Socket::Tcp(stream) => stream,
-            Socket::Unix(stream) => stream,
-        }
-    }
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        match self {
-            Socket::Tcp(stream) => stream.take_error(),
-            Socket::Unix(stream) => stream.take_error(),
-        }
-    }
-    pub(crate) fn peer_ip(&self) -> Option<IpAddr> {
-        match self {
-            Socket::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip().to_canonical()),
-            Socket::Unix(_) => None,
-        }
+/// `None` for a Unix socket, or where the peer is gone already.
+pub(crate) fn peer_address(socket: &Socket) -> Option<SocketAddr> {
+    match socket {
+        Socket::Tcp(stream) => stream.peer_addr().ok(),
+        Socket::Unix(_) => None,
     }
 }
 
-impl Socket {
-    /// No delay, keepalive and a bound on unacknowledged data, so that a peer whose packets vanish is noticed. An option
-    /// that the kernel refuses is left as it was.
-    pub(crate) fn configure(&mut self, user_timeout_ms: u64) {
-        let Socket::Tcp(stream) = self else { return };
-        let socket = socket2::SockRef::from(&*stream);
-        let _ = socket.set_tcp_nodelay(true);
-        let keepalive = socket2::TcpKeepalive::new()
-            .with_time(std::time::Duration::from_secs(30))
-            .with_interval(std::time::Duration::from_secs(10))
-            .with_retries(3);
-        let _ = socket.set_tcp_keepalive(&keepalive);
-        let _ = socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(user_timeout_ms)));
+/// Whether a connection that was being made has been made.
+pub(crate) fn is_connected(socket: &Socket) -> bool {
+    match socket {
+        Socket::Tcp(stream) => stream.peer_addr().is_ok(),
+        Socket::Unix(stream) => stream.peer_addr().is_ok(),
     }
 }
 
-impl Socket {
-    pub(crate) fn is_connected(&self) -> bool {
-        match self {
-            Socket::Tcp(stream) => stream.peer_addr().is_ok(),
-            Socket::Unix(stream) => stream.peer_addr().is_ok(),
-        }
-    }
+/// Whether a connection that was being made has failed.
+pub(crate) fn has_failed(socket: &Socket) -> bool {
+    let error = match socket {
+        Socket::Tcp(stream) => stream.take_error(),
+        Socket::Unix(stream) => stream.take_error(),
+    };
+    !matches!(error, Ok(None))
 }

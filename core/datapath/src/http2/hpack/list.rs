@@ -163,6 +163,19 @@ impl HeaderList {
         true
     }
 
+    /// As `push`, for a name in any case.
+    pub fn push_lowercase(&mut self, name: &[u8], value: &[u8]) -> bool {
+        match name.iter().any(u8::is_ascii_uppercase) {
+            true => self.push(&name.to_ascii_lowercase(), value),
+            false => self.push(name, value),
+        }
+    }
+
+    /// (name, value) of each field.
+    pub fn iter<'a>(&'a self, dictionary: &'a Dictionary) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        (0..self.len()).map(move |index| (self.name(dictionary, index), self.value(dictionary, index)))
+    }
+
     /// Adds a field whose name is that of `named` and whose value is known to be well-formed; no table shall hold it.
     pub fn push_named(&mut self, named: &Rc<Field>, value: &[u8]) {
         let value = self.append(value);
