@@ -1,0 +1,7 @@
+//! From a request's authority, path and headers to the method, the binding, the route and the backend.
+
+pub mod authority;
+pub mod path;
+pub mod routes;
+pub mod template;
+pub mod tree;
