@@ -2,3 +2,4 @@
 
 pub mod route;
 pub mod snapshot;
+pub mod transcode;
