@@ -4,6 +4,8 @@
 mod path;
 #[path = "route/routes.rs"]
 mod routes;
+#[path = "route/table.rs"]
+mod table;
 #[path = "route/template.rs"]
 mod template;
 #[path = "route/tree.rs"]

@@ -3,5 +3,6 @@
 pub mod authority;
 pub mod path;
 pub mod routes;
+pub mod table;
 pub mod template;
 pub mod tree;
