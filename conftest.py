@@ -1,0 +1,32 @@
+"""What all tests share: the marker `real`, by which a test names the programs that it needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent
+BUILT_PARTS = ROOT / ".cache" / "bin"
+
+
+def pytest_configure() -> None:
+    """Puts the parts that `make test-real` built on PATH, for the tests and what they start."""
+    os.environ["PATH"] = f"{BUILT_PARTS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    absent = sorted(program for program in _programs(item) if shutil.which(program) is None)
+    if absent:
+        pytest.skip(f"absent: {', '.join(absent)} (make test-real installs what it can)")
+
+
+def _programs(item: pytest.Item) -> Iterator[str]:
+    for mark in item.iter_markers("real"):
+        yield from mark.args
