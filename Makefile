@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 20
 SOAK_SECONDS ?= 120
 
 bin := .venv/bin
-python_sources := gateway healthcheck infra tests conftest.py
+python_sources := gateway healthcheck infra tests conftest.py tidegate_core.pyi
 core_sources := $(shell find core/datapath core/binding -name '*.rs' -o -name Cargo.toml) \
 	core/Cargo.toml core/Cargo.lock core/tidegate_core.pyi
 cargo_fuzz := .cache/cargo-fuzz/bin/cargo-fuzz
@@ -146,7 +146,7 @@ install = $(bin)/pip install --quiet --require-hashes --requirement
 
 # pip finds every dependency in place; it is kept from the index so that nothing unlocked can slip in.
 .venv/.core: $(core_sources) pyproject.toml .venv/.run | toolchain
-	PIP_NO_INDEX=1 $(bin)/maturin develop --release --locked --quiet
+	PIP_NO_INDEX=1 PIP_QUIET=1 $(bin)/maturin develop --release --locked --quiet
 	@touch $@
 
 $(cargo_fuzz): | toolchain
