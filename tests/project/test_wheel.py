@@ -12,21 +12,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests.project.conftest import BUILD_TIMEOUT
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"gateway", "healthcheck", "infra", "tidegate_core"}
 
-# A first build of the optimised core takes minutes; behind `make test` it is there already and only packed.
-pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("wheel")
-    maturin = str(Path(sys.executable).with_name("maturin"))
-    command = [maturin, "build", "--release", "--locked", "--quiet", "--out", str(directory)]
-    subprocess.run(command, cwd=ROOT, check=True)
-    (built,) = directory.glob("*.whl")
-    return built
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT)
 
 
 @pytest.fixture(scope="module")
