@@ -60,7 +60,7 @@ test-python: .venv/.develop .venv/.core ## Tests of the whole, through the built
 .PHONY: test-real
 test-real: .venv/.real .venv/.core ## Install or build the real parts (root for apt, Go; else named as skipped) and test with them
 	$(bin)/python tests/project/real_parts.py
-	PATH="$(CURDIR)/.cache/bin:$(CURDIR)/$(bin):$$PATH" $(bin)/pytest -m "real and not soak" $(ARGS)
+	$(bin)/pytest -m "real and not soak" $(ARGS)
 
 .PHONY: lint
 lint: lint-python lint-rust ## ruff, mypy --strict, import layers, cargo fmt, clippy with warnings denied

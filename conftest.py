@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent
 BUILT_PARTS = ROOT / ".cache" / "bin"
+SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
 
 
 def pytest_configure() -> None:
-    """Puts the parts that `make test-real` built on PATH, for the tests and what they start."""
-    os.environ["PATH"] = f"{BUILT_PARTS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    """Puts the parts that `make test-real` built or installed on PATH, for the tests and what they start."""
+    os.environ["PATH"] = os.pathsep.join((str(BUILT_PARTS), os.environ.get("PATH", os.defpath), SYSTEM_PROGRAMS))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

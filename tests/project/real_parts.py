@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BUILT_PARTS = Path(__file__).parents[2] / ".cache" / "bin"
+SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
+"""Where Debian puts servers, and ordinary users' PATH does not look."""
 TIMEOUT = 600.0
 """Seconds for one installation: chromium is 100 MB and more with what it depends on."""
 
@@ -55,13 +57,13 @@ def main() -> int:
             state = "found" if find(part.program) else obtain(part, apt)
         except Absent as reason:
             state = f"skipped: {reason}"
-        print(f"  {part.program:<10} {state:<10} {part.purpose}", flush=True)
+        print(f"  {part.program:<9} {part.purpose:<68} {state}", flush=True)
     return 0
 
 
 def find(program: str) -> str | None:
     """The program's path, if it is installed or was built here."""
-    return shutil.which(program, path=f"{BUILT_PARTS}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+    return shutil.which(program, path=os.pathsep.join((str(BUILT_PARTS), os.environ.get("PATH", ""), SYSTEM_PROGRAMS)))
 
 
 def obtain(part: Part, apt: Apt) -> str:
