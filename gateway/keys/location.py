@@ -43,7 +43,10 @@ def discovery_url(issuer: str) -> str | None:
 
 def is_protected(url: str) -> bool:
     """Whether nobody between us and the server can have changed what it answers: https, or this very machine."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     if parts.scheme == "https":
         return parts.hostname is not None
     return parts.scheme == "http" and is_loopback(parts.hostname or "")

@@ -132,8 +132,7 @@ class _Watcher:
 
     async def run(self) -> None:
         while True:
-            await self._sleep()
-            now = self._loop.time()
+            now = await self._sleep()
             stale_at = schedule.stale_at(self._policy, self._state)
             if stale_at is not None and stale_at <= now:
                 self._drop()
@@ -173,7 +172,8 @@ class _Watcher:
         age = None if confirmed is None else self._loop.time() - confirmed
         return KeyReport(self._provider, self._keys, age, self._fetches, self._failures, self._error)
 
-    async def _sleep(self) -> None:
+    async def _sleep(self) -> float:
+        """Returns the time at which there is something to do, or to look at anew."""
         stale_at = schedule.stale_at(self._policy, self._state)
         wake_at = self._state.due if stale_at is None else min(self._state.due, stale_at)
         self._woken.clear()
@@ -181,7 +181,8 @@ class _Watcher:
             async with asyncio.timeout_at(wake_at):
                 await self._woken.wait()
         except TimeoutError:
-            pass
+            return max(wake_at, self._loop.time())
+        return self._loop.time()
 
     async def _refresh(self) -> None:
         self._fetching = True
