@@ -15,7 +15,7 @@ class Command(NamedTuple):
     module: str
 
 
-COMMANDS = (
+COMMANDS: tuple[Command, ...] = (
     Command(
         name="up",
         group="Try it out",

@@ -34,11 +34,14 @@ def main(argv: Sequence[str], make: GatewayMaker = make_gateway) -> int:
                 directory=directory.path,
                 port=choose_port(arguments.port, DEFAULT_PORT),
                 admin_port=choose_port(arguments.admin_port, DEFAULT_ADMIN_PORT),
+                ready_seconds=arguments.ready_timeout,
                 seconds=arguments.seconds,
                 make_gateway=make,
             )
             ready = partial(_ready, directory, arguments.directory, arguments.output)
             troubles = asyncio.run(run_world(settings, Listener(tell, ready)))
+    except BrokenPipeError:
+        raise
     except (DirectoryInUseError, PortInUseError, OSError) as error:
         tell(f"tidegate up: {error}")
         return 1
@@ -103,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument(
         "-o", "--output", choices=("table", "json"), default="table", help="what to print when ready (default: table)"
+    )
+    parser.add_argument(
+        "--ready-timeout", type=duration, default="60s", metavar="TIME", help="give up when not ready (default: 60s)"
     )
     add_directory(parser)
     return parser

@@ -10,3 +10,4 @@ DESCRIPTOR_SET = Path(__file__).with_name("api.pb")
 ECHO = "api.Echo"
 REVERSE = "api.Reverse"
 SERVICES = (ECHO, REVERSE)
+METHODS = {ECHO: "Echo", REVERSE: "Reverse"}

@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
     """For children: what we have, less the settings that an operator made for gateways of their own."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
     variables["PYTHONUNBUFFERED"] = "1"
-    if str(SOURCE_ROOT) not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+    if SOURCE_ROOT not in {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}:
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCE_ROOT), variables.get("PYTHONPATH"))))
     return variables
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from infra.world.children import Child
 
 GUARD = Path(__file__).with_name("guard.py")
-START_SECONDS = 60.0
-"""A child that takes longer than this on an idle machine hangs; a busy one may need most of it."""
 STOP_SECONDS = 5.0
 """After SIGTERM; then SIGKILL."""
 
@@ -39,9 +37,10 @@ class Running:
 class ProcessGroup:
     """`async with ProcessGroup(logs) as group`: no process is left behind it, nor after this process was killed."""
 
-    def __init__(self, logs: Path) -> None:
-        """`logs`: the folder that gets `NAME.log` for each child."""
+    def __init__(self, logs: Path, start_seconds: float) -> None:
+        """`logs`: the folder that gets `NAME.log` for each child. `start_seconds`: for a child to announce itself."""
         self._logs = logs
+        self._start_seconds = start_seconds
         self._running: list[Running] = []
         self._guard: Process | None = None
 
@@ -130,14 +129,14 @@ class ProcessGroup:
             lambda: asyncio.StreamReaderProtocol(stream), pipe
         )
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 line = await stream.readline()
                 if not line:
                     code = await running.ended
                     raise failure(name, f"ended before it was ready ({describe_exit(code)})", running.log)
             address = announcement.decode(line)
         except TimeoutError:
-            raise failure(name, f"was not ready after {START_SECONDS:g} s", running.log) from None
+            raise failure(name, f"was not ready after {self._start_seconds:g} s", running.log) from None
         except ValueError as error:
             raise failure(name, f"announced no address ({error})", running.log) from None
         finally:

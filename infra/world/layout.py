@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 DEFAULT_ADMIN_PORT = 8090
 SERVICE_NAME = "sample.tidegate.test"
-"""RFC 6761: no name under `.test` will ever be somebody's."""
+"""RFC 2606: no name under `.test` will ever be somebody's."""
 AUDIENCE = f"https://{SERVICE_NAME}"
 
 

@@ -17,7 +17,7 @@ from infra.issuer.tokens import Order, mint
 from infra.sample import DESCRIPTOR_SET
 from infra.world import layout
 from infra.world.children import ChildError
-from infra.world.group import START_SECONDS, ProcessGroup
+from infra.world.group import ProcessGroup
 from infra.world.layout import AUDIENCE, HOST, GatewayPlan
 from infra.world.monitor import Monitor
 from infra.world.probes import Prober
@@ -37,11 +37,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`seconds` to serve once all is ready, None until a signal comes. `directory` is the caller's alone."""
+    """`ready_seconds`: for each step of the start; `seconds`: to serve once all is ready, None until a signal comes.
+
+    `directory` is the caller's alone.
+    """
 
     directory: Path
     port: int
     admin_port: int
+    ready_seconds: float
     seconds: float | None
     make_gateway: GatewayMaker
 
@@ -55,9 +59,12 @@ class Listener:
 
 
 async def run_world(settings: Settings, listener: Listener) -> list[str]:
-    """Runs until the time is over, a signal comes or a part fails; returns what was ever wrong, empty for nothing."""
+    """Runs until the time is over, a signal comes or a part fails; returns what was ever wrong, empty for nothing.
+
+    BrokenPipeError: nobody reads what the listener has to say.
+    """
     stop = asyncio.Event()
-    async with ProcessGroup(settings.directory / "logs") as group, Prober() as prober:
+    async with ProcessGroup(settings.directory / "logs", settings.ready_seconds) as group, Prober() as prober:
         _on_signals(stop, group)
         world = _World(settings, listener, group, Monitor(prober, listener.tell))
         life = asyncio.create_task(world.live())
@@ -68,11 +75,14 @@ async def run_world(settings: Settings, listener: Listener) -> list[str]:
         stopped.cancel()
         life.cancel()
         (outcome,) = await asyncio.gather(life, return_exceptions=True)
-    if isinstance(outcome, ChildError | KeyFileError | OSError):
-        return [str(outcome)]
-    if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-        raise outcome
-    return world.troubles()
+    match outcome:
+        case None | asyncio.CancelledError():
+            return world.troubles()
+        case BrokenPipeError():
+            raise outcome
+        case ChildError() | KeyFileError() | OSError():
+            return [str(outcome)]
+    raise outcome
 
 
 class _World:
@@ -123,9 +133,10 @@ class _World:
         return {service: [by_name[name] for name in names] for service, names in layout.PODS.items()}, running[-1]
 
     async def _wait_for(self, probes: list[Probe]) -> None:
-        missing = await self._monitor.wait_until_healthy(probes, START_SECONDS)
+        seconds = self._settings.ready_seconds
+        missing = await self._monitor.wait_until_healthy(probes, seconds)
         if missing:
-            raise ChildError("\n".join([f"not ready after {START_SECONDS:g} s:", *missing]))
+            raise ChildError("\n".join([f"not ready after {seconds:g} s:", *missing]))
 
     async def _follow(self, probes: list[Probe]) -> None:
         with contextlib.suppress(TimeoutError):
@@ -173,4 +184,6 @@ def _on_signals(stop: asyncio.Event, group: ProcessGroup) -> None:
         stop.set()
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop_or_kill)
+        # `nohup` and shells' background jobs ask for some to be ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, stop_or_kill)

@@ -84,11 +84,12 @@ class WorldDirectory:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
             os.close(lock)
             raise DirectoryInUseError(
-                f"`tidegate up` already runs in {self.path} (process {owner}): "
-                f"stop it with `kill {owner}`, or give this one another --directory"
+                f"another one runs in {self.path}"
+                + (f" (process {owner}): stop it with `kill {owner}`, or" if owner.isdigit() else ":")
+                + " give this one another --directory"
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

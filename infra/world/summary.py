@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.sample import ECHO, REVERSE
+from infra.sample import ECHO, METHODS, REVERSE
 from infra.world.layout import HEALTH_PATH, HTTP_BINDINGS
 from infra.world.state import DEFAULT_DIRECTORY
 
@@ -53,7 +53,7 @@ def examples(state: WorldState, program: str, directory: Path) -> list[Example]:
         Example(
             "The same in gRPC.",
             f"grpcurl -plaintext -protoset {descriptors} {bearer} "
-            f"""-d '{{"content":"hello"}}' {state.gateway.address} {ECHO}/Echo""",
+            f"""-d '{{"content":"hello"}}' {state.gateway.address} {ECHO}/{METHODS[ECHO]}""",
         ),
         Example("Health needs no token: 200 while the app serves.", f"curl -i {url}{HEALTH_PATH}"),
         Example("The app stops serving, health answers 503 ...", f"kill -USR1 {echo_pods}"),

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from infra.sample import ECHO, REVERSE
 from infra.sample.messages import method_of
 from infra.world.state import LOCK_FILE, STATE_FILE
-from tests.support.processes import Program, descendants, is_running, wait_until_gone
+from tests.support.processes import ROOT, Program, descendants, is_running, wait_until_gone
 from tests.support.waiting import wait_for
 
 Start = Callable[..., Program]
@@ -97,6 +98,8 @@ def test_a_signal_ends_everything(number: signal.Signals, start: Start, tmp_path
         up.send(number)
         assert up.finish() == 0, up.stderr
         wait_until_gone(everyone)
+    assert "Traceback" not in up.stderr
+    assert "never retrieved" not in up.stderr
 
 
 def test_a_signal_during_the_start_ends_everything(start: Start, tmp_path: Path) -> None:
@@ -219,3 +222,16 @@ def test_settings_for_an_operators_gateway_do_not_reach_this_one(monkeypatch: py
     variables = environment()
     assert "TIDEGATE_BACKEND" not in variables
     assert variables["KEPT"] == "yes"
+
+
+def test_a_reader_that_has_gone_ends_the_world_quietly(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "tests.up.fake_world", "--port=0", "--admin-port=0", "-o", "json"]
+    directory = tmp_path / "world"
+    up = subprocess.Popen([*command, "--directory", str(directory)], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    _, stderr = up.communicate(timeout=60)
+    assert up.returncode == 141
+    assert b"Traceback" not in stderr
+    assert not (directory / STATE_FILE).exists()
