@@ -12,23 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.bench.certificates import Certificates
+from tests.bench.errors import BenchError
+from tests.bench.process import affinity, stop
+
 CallKind = Literal["echo", "feed", "health-h2", "health-http1"]
-
-
-class BenchError(Exception):
-    """The benchmark cannot go on, or a figure does not count; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One run of the driver. `requests` counts calls; `rate` (calls per second) makes the loop open."""
+    """One run of the driver. `requests` counts calls, of which `duration` (seconds) may leave some unsent; `rate` (calls
+    per second) makes the loop open; `warm_up` calls are made on each connection before the measured
+    ones, and the first of all is repeated for `wait` seconds until it succeeds."""
 
     call: CallKind = "echo"
     connections: int = 16
     streams: int = 10
     requests: int = 100_000
+    duration: float | None = None
     rate: float | None = None
     warm_up: int = 100
+    wait: float | None = None
     limit: float = 120.0
     threads: int = 1
     tokens: Path | None = None
@@ -46,6 +50,10 @@ class Load:
             "limit": self.limit,
             "threads": self.threads,
         }
+        if self.wait is not None:
+            given["wait"] = self.wait
+        if self.duration is not None:
+            given["duration"] = self.duration
         if self.rate is not None:
             given["rate"] = self.rate
         if self.tokens is not None:
@@ -78,32 +86,33 @@ def drive(
     load: Load,
     port: int,
     *,
-    prefix: tuple[str, ...] = (),
+    cpus: frozenset[int] | None = None,
     before: Callable[[], None] = lambda: None,
     after: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run `load` against `port`. `before` is called when all connections are open and warm, `after` when every call has
     ended and before the connections close."""
-    command = [*prefix, str(driver), *load.arguments(port), "--gate"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            if process.stdout.readline().strip() != "ready":
-                raise BenchError(f"the driver did not get ready: {' '.join(command)}")
-            before()
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-            after()
-            if not line:
-                raise BenchError(f"the driver gave no result: {' '.join(command)}")
-            return Outcome.parse(line)
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    command = [str(driver), *load.arguments(port), "--gate"]
+    with affinity(cpus):
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        if process.stdout.readline().strip() != "ready":
+            raise BenchError(f"the driver did not get ready: {' '.join(command)}")
+        before()
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        after()
+        if not line:
+            raise BenchError(f"the driver gave no result: {' '.join(command)}")
+        return Outcome.parse(line)
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        stop(process)
 
 
 def served(admin: int) -> dict[str, int]:
@@ -120,13 +129,19 @@ def reset(admin: int) -> None:
 
 @contextmanager
 def backend(
-    binary: Path, port: int, admin: int, *, certificate: Path | None = None, key: Path | None = None
+    binary: Path,
+    port: int,
+    admin: int,
+    *,
+    tls: Certificates | None = None,
+    cpus: frozenset[int] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running backend. Raises BenchError if it does not come up within 5 s."""
     command = [str(binary), f"--listen=127.0.0.1:{port}", f"--admin=127.0.0.1:{admin}"]
-    if certificate is not None and key is not None:
-        command += [f"--certificate={certificate}", f"--key={key}"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    if tls is not None:
+        command += [f"--certificate={tls.certificate}", f"--key={tls.key}"]
+    with affinity(cpus):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 5
         while True:
@@ -139,5 +154,4 @@ def backend(
                 time.sleep(0.02)
         yield process
     finally:
-        process.terminate()
-        process.wait(timeout=10)
+        stop(process)

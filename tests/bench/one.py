@@ -8,7 +8,8 @@ import statistics
 from pathlib import Path
 
 from tests.bench import kernel
-from tests.bench.load import BenchError, Load, drive, reset, served
+from tests.bench.errors import BenchError
+from tests.bench.load import Load, Outcome, drive, reset, served
 
 COUNTED = {"echo": "echo", "feed": "feed", "health-h2": "health", "health-http1": "health"}
 
@@ -28,7 +29,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=Path)
     parser.add_argument("--token-change", default="connection", choices=("connection", "request"))
     parser.add_argument("--ca", type=Path)
-    parser.add_argument("--pin", action=argparse.BooleanOptionalAction, default=True, help="proxy on CPU 1, driver on 0")
+    parser.add_argument(
+        "--pin", action=argparse.BooleanOptionalAction, default=True, help="proxy on CPU 1, driver on 0"
+    )
     parser.add_argument("--driver", type=Path, default=Path(os.environ.get("BENCH_DRIVER", "bench-driver")))
     options = parser.parse_args()
 
@@ -43,28 +46,13 @@ def main() -> None:
         token_change=options.token_change,
         ca=options.ca,
     )
-    prefix: tuple[str, ...] = ()
+    cpus = None
     if options.pin and (os.cpu_count() or 1) > 1:
         kernel.pin(options.pid, frozenset({1}))
-        prefix = ("taskset", "-c", "0")
+        cpus = frozenset({0})
     figures = []
     for _ in range(options.rounds):
-        samples: list[kernel.Usage] = []
-
-        def before() -> None:
-            if options.admin:
-                reset(options.admin)
-            samples.append(kernel.usage(options.pid))
-
-        outcome = drive(
-            options.driver,
-            load,
-            options.port,
-            prefix=prefix,
-            before=before,
-            after=lambda: samples.append(kernel.usage(options.pid)),
-        )
-        used = samples[1] - samples[0]
+        outcome, used = measure(options, load, cpus)
         if outcome.ok != outcome.sent:
             raise BenchError(f"{outcome.ok} of {outcome.sent} calls were answered correctly: {outcome.failed}")
         if options.admin and (count := served(options.admin)[COUNTED[options.call]]) != outcome.sent:
@@ -78,6 +66,21 @@ def main() -> None:
             f"p50 {outcome.latency_us['p50']:.0f} us  p99 {outcome.latency_us['p99']:.0f} us"
         )
     print(f"{statistics.median(figures):7.3f} us/call  median of {len(figures)}")
+
+
+def measure(options: argparse.Namespace, load: Load, cpus: frozenset[int] | None) -> tuple[Outcome, kernel.Usage]:
+    samples: list[kernel.Usage] = []
+
+    def before() -> None:
+        if options.admin:
+            reset(options.admin)
+        samples.append(kernel.usage(options.pid))
+
+    def after() -> None:
+        samples.append(kernel.usage(options.pid))
+
+    outcome = drive(options.driver, load, options.port, cpus=cpus, before=before, after=after)
+    return outcome, samples[1] - samples[0]
 
 
 if __name__ == "__main__":
