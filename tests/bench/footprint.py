@@ -51,7 +51,7 @@ def measure(peer: Peer, descriptor_limit: int, place: Place) -> Footprint:
             resident: list[int] = []
             outcome = drive(
                 place.driver,
-                Load(connections=made.connections, streams=1, requests=made.connections, warm_up=1),
+                Load(connections=made.connections, streams=1, requests=1, warm_up=1),
                 scenario.listen,
                 cpus=place.load_cpus,
                 after=lambda: resident.append(kernel.resident_bytes(process.pid)),

@@ -1,4 +1,5 @@
-"""A second opinion on the plain rows: nghttp2's h2load, which sends one fixed header set and looks at HTTP statuses only."""
+"""A second opinion on the plain rows: nghttp2's h2load, which sends one fixed header set and looks only at HTTP
+statuses."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +21,12 @@ CallKind = Literal["echo", "feed", "health-h2", "health-http1"]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One run of the driver. `requests` counts calls, of which `duration` (seconds) may leave some unsent; `rate` (calls
-    per second) makes the loop open; `warm_up` calls are made on each connection before the measured
-    ones, and the first of all is repeated for `wait` seconds until it succeeds."""
+    """One run of the driver.
+
+    `requests` counts calls, of which `duration` (seconds) may leave some unsent; `rate` (calls per second) makes the
+    loop open. `warm_up` calls are made on each connection before the measured ones, and the first of all is repeated
+    for `wait` seconds until it succeeds. Calls without an answer after `limit` seconds have failed.
+    """
 
     call: CallKind = "echo"
     connections: int = 16
@@ -73,7 +76,8 @@ class Outcome:
     bytes: int
     elapsed_seconds: float
     per_second: float
-    latency_us: dict[str, float] = field(default_factory=dict)
+    latency_us: dict[str, float]
+    warm_up_failed: int
 
     @staticmethod
     def parse(line: str) -> Outcome:
@@ -97,7 +101,8 @@ def drive(
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         if process.stdout.readline().strip() != "ready":
             raise BenchError(f"the driver did not get ready: {' '.join(command)}")

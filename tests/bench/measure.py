@@ -1,8 +1,8 @@
 """One row: every peer proves itself, then they are measured in turn, round after round.
 
 A figure counts only if every response was right (status, `grpc-status: 0`, every byte of the body) and the backend
-served exactly the calls that the driver sent. Before that, each peer is started in front of a backend that is dead, where
-the driver has to report every call as failed; and where tokens are to be verified, forged ones have to fail.
+served exactly the calls that the driver sent. Before that, each peer is started in front of a backend that is dead,
+where the driver has to report every call as failed; and where tokens are to be verified, forged ones have to fail.
 """
 
 from __future__ import annotations
@@ -151,6 +151,8 @@ def usage(one: Running) -> kernel.Usage:
 
 
 def require_all_right(outcome: Outcome) -> None:
+    if outcome.warm_up_failed:
+        raise BenchError(f"{outcome.warm_up_failed} warm-up calls failed")
     if outcome.sent == 0 or outcome.ok != outcome.sent:
         raise BenchError(f"{outcome.ok} of {outcome.sent} calls were answered correctly, the others: {outcome.failed}")
 

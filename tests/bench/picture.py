@@ -22,7 +22,8 @@ def draw(results: Results, path: Path) -> None:
         parts.append(block)
         y += height + GAP
     machine = results.machine
-    caption = f"CPU time of the proxy, median of {results.options['rounds']} rounds; lower is better. " + (
+    caption = (
+        f"CPU time of the proxy, median of {results.options['rounds']} rounds; lower is better. "
         f"{machine['processor']}, {machine['cpus']} CPUs, Linux {machine['kernel']}"
     )
     path.parent.mkdir(parents=True, exist_ok=True)

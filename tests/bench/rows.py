@@ -1,4 +1,4 @@
-"""The workloads, who takes part in each, and the goals: ratios of Tidegate's median to a peer's median of the same run."""
+"""The workloads, who takes part in each, and the goals: Tidegate's median over a peer's median of the same run."""
 
 from __future__ import annotations
 

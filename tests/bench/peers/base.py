@@ -18,8 +18,11 @@ Kind = Literal["plain", "tls", "jwt", "health"]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One proxy's place in one row: it listens on `listen`, its backend on `backend` (both 127.0.0.1, with TLS in rows of
-    kind "tls"), and what it reads lies or is written in `directory`, which is its own."""
+    """One proxy's place in one row.
+
+    It listens on `listen`, its backend on `backend` (both 127.0.0.1, with TLS in rows of kind "tls"). Its configuration
+    is written into `directory`, which is its own.
+    """
 
     kind: Kind
     listen: int

@@ -82,9 +82,8 @@ def _transcoder(scenario: Scenario) -> dict[str, Any]:
 
 
 def _cluster(scenario: Scenario) -> dict[str, Any]:
-    thresholds = {
-        limit: UNLIMITED for limit in ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    }
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    thresholds = dict.fromkeys(limits, UNLIMITED)
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     cluster: dict[str, Any] = {
         "name": "backend",

@@ -34,7 +34,7 @@ enum Phase {
 }
 
 enum Report {
-    Warm,
+    Warm { failed: u64 },
     Done { tally: Box<Tally>, seconds: f64 },
     Failed(String),
 }
@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(reports);
 
     let mut warm = 0;
+    let mut warm_up_failed = 0;
     let mut total = Tally::default();
     let mut elapsed = 0.0_f64;
     let mut stdin = io::stdin().lock();
@@ -67,8 +68,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for report in &received {
         match report {
             Report::Failed(error) => return Err(error.into()),
-            Report::Warm => {
+            Report::Warm { failed } => {
                 warm += 1;
+                warm_up_failed += failed;
                 if warm == threads {
                     if options.gate {
                         println!("ready");
@@ -82,7 +84,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 elapsed = elapsed.max(seconds);
                 warm -= 1;
                 if warm == 0 {
-                    println!("{}", total.result(elapsed));
+                    println!("{}", total.result(elapsed, warm_up_failed));
                     if options.gate {
                         while stdin.read_line(&mut line)? > 0 {}
                     }
@@ -123,7 +125,7 @@ fn worker(
         if !failures.is_empty() {
             eprintln!("warm-up: {} calls failed, the first with {:?}", failures.len(), failures[0]);
         }
-        let _ = reports.send(Report::Warm);
+        let _ = reports.send(Report::Warm { failed: failures.len() as u64 });
         let _ = phases.wait_for(|phase| *phase >= Phase::Measure).await;
 
         let share = |whole: u64| whole / threads as u64 + u64::from((thread as u64) < whole % threads as u64);

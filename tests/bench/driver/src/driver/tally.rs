@@ -87,13 +87,14 @@ impl Tally {
         let _ = self.latency.add(&other.latency);
     }
 
-    pub(crate) fn result(&self, elapsed_seconds: f64) -> Value {
+    pub(crate) fn result(&self, elapsed_seconds: f64, warm_up_failed: u64) -> Value {
         let microseconds = |quantile: f64| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
         let failed: BTreeMap<String, u64> = self.failed.iter().map(|(kind, count)| (kind.kind(), *count)).collect();
         json!({
             "sent": self.sent,
             "ok": self.ok,
             "failed": failed,
+            "warm_up_failed": warm_up_failed,
             "bytes": self.bytes,
             "elapsed_seconds": elapsed_seconds,
             "per_second": self.ok as f64 / elapsed_seconds.max(1e-9),
