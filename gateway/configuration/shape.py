@@ -227,7 +227,7 @@ class Record(Shape):
             at = Place(place.file, member.line, f"{place.path}.{key}" if place.path else key)
             name = self._spellings.get(key)
             if name is None:
-                problems.error(at, f'unknown key "{key}"', did_you_mean(key, self._spellings))
+                problems.error(at, f'unknown key "{key}"', "" if problems.full else did_you_mean(key, self._spellings))
             elif name in seen:
                 problems.error(at, f'"{key}" is given a second time (first on line {seen[name]} in its other spelling)')
             else:

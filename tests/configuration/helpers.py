@@ -10,7 +10,7 @@ from gateway.configuration import ConfigurationError, Loaded, load
 from gateway.configuration.document import read_bytes
 from gateway.configuration.model import Method
 from gateway.configuration.problems import Problem, Problems
-from gateway.configuration.service_config import ServiceConfig, read_service_config
+from gateway.configuration.service_config import ServiceConfig, ServiceFile, read_service_config
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BACKEND = "--backend=grpc://127.0.0.1:50051"
@@ -84,7 +84,7 @@ def read_service(text: str) -> tuple[ServiceConfig, Problems]:
     problems = Problems()
     root = read_bytes(text.encode(), "service.yaml", problems)
     assert root is not None, list(problems)
-    return read_service_config(root, "service.yaml", problems), problems
+    return read_service_config([ServiceFile("service.yaml", root)], problems), problems
 
 
 def errors_of(arguments: Iterable[str], environ: Mapping[str, str] | None = None) -> list[str]:

@@ -7,14 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.configuration.selectors import (
+    Rules,
+    check_full_name,
     check_selector,
-    last_match,
+    check_short_name,
     named_methods,
-    selects,
-    unmatched_patterns,
+    patterns_for,
 )
 
 NAMES = st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,3}", fullmatch=True), min_size=2, max_size=5).map(".".join)
+
+
+def selects(selector: str, method: str) -> bool:
+    return Rules([selector], str).last_for(method) is not None
 
 
 @given(NAMES, st.data())
@@ -38,7 +43,7 @@ def test_a_full_name_selects_itself_only(one: str, other: str) -> None:
 @given(st.lists(st.sampled_from(["*", "a.*", "a.B.*", "a.B.C", "a.B.D", "x.*", "a.B.C,x.Y.Z"]), max_size=8))
 def test_the_last_rule_that_matches_wins(selectors: list[str]) -> None:
     rules = list(enumerate(selectors))
-    winner = last_match(rules, lambda rule: rule[1], "a.B.C")
+    winner = Rules(rules, lambda rule: rule[1]).last_for("a.B.C")
     matching = [rule for rule in rules if rule[1] in ("*", "a.*", "a.B.*", "a.B.C", "a.B.C,x.Y.Z")]
     assert winner == (matching[-1] if matching else None)
 
@@ -61,4 +66,17 @@ def test_lists() -> None:
     assert check_selector("a.B.C, x.* ") == "a.B.C,x.*"
     assert selects("a.B.C,x.*", "x.Y.Z")
     assert named_methods(["*", "a.B.C,x.*", "a.B.C", "a.B.D"]) == ["a.B.C", "a.B.D"]
-    assert unmatched_patterns("*,a.B.C,a.b.*", ["a.B.C"]) == ["a.b.*"]
+    assert patterns_for("a.B.C") == ["*", "a.*", "a.B.*", "a.B.C"]
+    assert patterns_for("a.B.*") == ["*", "a.*", "a.B.*"]
+
+
+@pytest.mark.parametrize("text", ["*", "a.*", "", "a..b", "a-b"])
+def test_names_are_no_patterns(text: str) -> None:
+    with pytest.raises(ValueError, match="full name"):
+        check_full_name(text)
+
+
+def test_methods_have_short_names() -> None:
+    assert check_short_name("Echo") == "Echo"
+    with pytest.raises(ValueError, match="by its own name"):
+        check_short_name("api.Echo.Echo")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.configuration import load
+from gateway.configuration import ConfigurationError, load
 from gateway.configuration.model import Binding, Location, Requirement
 from tests.configuration.helpers import (
     BACKEND,
@@ -239,6 +239,48 @@ def test_backend_rules_can_replace_the_backend_flag(tmp_path: Path) -> None:
         load([f"--service_json_path={path}"], {}, describe=describe)
 
 
+def test_a_configuration_in_several_files(tmp_path: Path) -> None:
+    auth, base = tmp_path / "auth.yaml", tmp_path / "base.yaml"
+    base.write_text(HEAD + OPEN)
+    auth.write_text(
+        "type: google.api.Service\nname: api.example.com\n"
+        + STAFF
+        + "  rules:\n  - {selector: '*', requirements: [{provider_id: staff}]}\n"
+        + "usage: {rules: [{selector: api.Echo.*, allow_unregistered_calls: false}]}\n"
+    )
+    loaded = load([BACKEND, f"--service_json_path={base}", f"--service_json_path={auth}"], {}, describe=describe)
+    assert {method.access.requirements for method in loaded.config.methods} == {(Requirement("staff"),)}
+    assert loaded.config.sources == (base, auth)
+    assert "until" not in said(loaded)
+    assert "api.Echo.*" in said(loaded)
+    by_variable = load([BACKEND], {"TIDEGATE_SERVICE_CONFIG": f"{base},{auth}"}, describe=describe)
+    assert by_variable.config == loaded.config
+    auth.write_text("name: other.example.com\n")
+    with pytest.raises(ConfigurationError, match=r'auth.yaml:1: name: is "other.example.com" here'):
+        load([BACKEND, f"--service_json_path={base}", f"--service_json_path={auth}"], {}, describe=describe)
+
+
+def test_a_large_api_is_resolved_at_once(tmp_path: Path) -> None:
+    count = 2000
+    document = {
+        "name": "api.example.com",
+        "apis": [{"name": "api.Echo", "methods": [{"name": f"M{number}"} for number in range(count)]}],
+        "usage": {
+            "rules": [{"selector": f"api.Echo.M{number}", "allow_unregistered_calls": True} for number in range(count)]
+        },
+    }
+    loaded = load_service(tmp_path, json.dumps(document))
+    assert len(loaded.config.methods) == count
+    assert all(method.access.deny is None for method in loaded.config.methods)
+
+
+def test_very_many_faults_are_cut_short(tmp_path: Path) -> None:
+    keys = "".join(f"key{number}: 1\n" for number in range(5000))
+    problems = service_problems(tmp_path, HEAD + keys)
+    assert len(problems) == 1001
+    assert "not shown" in problems[-1].message
+
+
 def test_every_fault_has_its_line_and_all_come_at_once(tmp_path: Path) -> None:
     text = """\
 type: google.api.Service
@@ -295,6 +337,9 @@ backend:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("name: x\napis: [{name: '*'}]", "is not a full name"),
+        ("name: x\napis: [{name: a.B, methods: [{name: a.B.C}]}]", "by its own name"),
+        ("name: x\ntitle: nothing more", '"apis" is missing'),
         ("name: x\napis: []", "apis: is empty"),
         ("apis: [{name: a.B}]", '"name" is missing'),
         ("name: x\napis: [{name: a.B}, {name: a.B}]", "a second time"),

@@ -73,6 +73,19 @@ def test_all_errors_of_all_files(files: Path) -> None:
         assert expected in out
 
 
+def test_files_of_one_service_are_read_together(files: Path) -> None:
+    (files / "auth.yaml").write_text(
+        "type: google.api.Service\nauthentication: {rules: [{selector: api.Echo.*}, {selector: api.Ecco.*}]}\n"
+    )
+    status, out, _ = validate(files / "service.yaml", files / "auth.yaml", files / "api.pb")
+    assert status == 1
+    assert "auth.yaml:2: authentication.rules[1].selector" in out
+    assert "service.yaml: google.api.Service, valid" in out
+    status, out, _ = validate(files / "auth.yaml")
+    assert '"name" is missing' in out
+    assert '"apis" is missing' in out
+
+
 def test_json(files: Path) -> None:
     (files / "service.yaml").write_text("name: x\napi: []\napis: [{name: api.Echo}]\n")
     status, out, _ = validate("-o", "json", files / "service.yaml", files / "api.pb")

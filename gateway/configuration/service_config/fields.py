@@ -10,7 +10,7 @@ import base64
 import binascii
 
 from ..api.bindings import check_http_method, check_template
-from ..selectors import check_selector
+from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Anything, Field, Flag, Handling, Listing, Number, Record, Shape, Text
 
 _NO_KEYS = "API keys are not supported yet"
@@ -149,7 +149,7 @@ _BACKEND = _record(
 )
 
 _METHOD = _record(
-    name=_required(Text()),
+    name=_required(Text(parse=check_short_name, what="a name")),
     request_type_url=_derived(_WORD.shape),
     response_type_url=_derived(_WORD.shape),
     request_streaming=_derived(Flag()),
@@ -160,7 +160,7 @@ _METHOD = _record(
 )
 
 _API = _record(
-    name=_required(Text()),
+    name=_required(Text(parse=check_full_name, what="a full name")),
     methods=Field(Listing(_METHOD)),
     version=_described("calls are not reported by version", _WORD.shape),
     options=_derived(),
@@ -195,11 +195,11 @@ _QUOTA = _ignored("calls are not counted, so no quota is enforced: it limits how
 SERVICE = _record(
     type=Field(Text(choices=("google.api.Service",)), "says what the file is"),
     config_version=Field(Number(most=3), "3 is the only version there is"),
-    name=_required(Text(), "also the audience of tokens, as https://<name>, where a provider gives none"),
+    name=Field(Text(), "also the audience of tokens, as https://<name>, where a provider gives none"),
     id=Field(Text(empty=True), "compared with --version"),
     title=_described("it is for people"),
     producer_project_id=_described("it is for Google's service management"),
-    apis=_required(Listing(_API, least=1)),
+    apis=Field(Listing(_API, least=1)),
     types=_derived(),
     enums=_derived(),
     http=Field(
