@@ -47,6 +47,13 @@ pub struct CompiledAccess {
     deny: Option<Arc<Refusal>>,
 }
 
+impl CompiledAccess {
+    /// Everybody may pass, and no token is looked at.
+    pub fn is_open(&self) -> bool {
+        self.requirements.is_empty() && self.deny.is_none()
+    }
+}
+
 /// A snapshot's providers. Shared by all workers.
 #[derive(Debug, Clone)]
 pub struct Authenticator {

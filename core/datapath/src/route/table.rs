@@ -110,6 +110,21 @@ impl Table {
         &self.methods
     }
 
+    /// The binding of that number, as [`Target::Binding`] gives it.
+    pub fn binding(&self, index: usize) -> Option<&HttpBinding> {
+        self.bindings.get(index)
+    }
+
+    /// The backend that every request goes to, where nothing else is said: one route without conditions and one backend,
+    /// and no methods.
+    pub fn only_backend(&self) -> Option<u32> {
+        let plain = self.methods.is_empty() && self.bindings.is_empty() && self.trivial && self.routes.len() == 1;
+        if !plain {
+            return None;
+        }
+        self.routes.first()?.only_backend()
+    }
+
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
