@@ -9,13 +9,13 @@
 //! a token, the first of these in the order of locations and requirements. A refusal outranks waiting for keys, since
 //! waiting could not help.
 
-use super::cache::{Profile, TokenCache, Verified};
+use super::cache::{Caller, Profile, TokenCache, Verified};
 use super::extract::{self, Found, RequestView};
 use super::keys::SignatureCheck;
 use super::provider::{Audiences, Location, Provider, Requirement};
 use super::status::{AuthStatus, Refusal};
 use super::store::{KeyState, KeyStore};
-use super::token::{Claims, Token};
+use super::token::Token;
 use super::userinfo;
 use crate::snapshot::document;
 use std::sync::Arc;
@@ -23,11 +23,10 @@ use std::sync::Arc;
 /// What is to happen to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It passes. Without `userinfo` no token was verified: the header must then be absent, whatever the client sent.
-    /// Nothing else has to be removed, as every token in a place that this method reads was verified.
+    /// It passes. Without a caller no token was verified, and `X-Endpoint-API-UserInfo` must be absent, whatever the
+    /// client sent. Nothing else has to be removed: every token in a place that this method reads was verified.
     Allow {
-        userinfo: Option<Arc<[u8]>>,
-        claims: Option<Arc<Claims>>,
+        caller: Option<Arc<Caller>>,
     },
     Deny(AuthStatus),
     /// Keys are missing that may come. [`KeyStore::ask`] says whether to raise a wanted event; once the keys changed, the
@@ -56,7 +55,7 @@ pub struct Authenticator {
 }
 
 enum Judgement {
-    Good { requirement: usize, userinfo: Arc<[u8]>, claims: Arc<Claims> },
+    Good { requirement: usize, caller: Arc<Caller> },
     Wait { provider: usize, key_id: Option<String> },
     Bad(AuthStatus),
 }
@@ -179,21 +178,21 @@ impl Authenticator {
             return Decision::Deny(AuthStatus::Refused(Arc::clone(refusal)));
         }
         if access.requirements.is_empty() {
-            return Decision::Allow { userinfo: None, claims: None };
+            return Decision::Allow { caller: None };
         }
         let tokens = match extract::tokens(request, &self.locations, &access.locations) {
             Ok(tokens) => tokens,
             Err(status) => return Decision::Deny(status),
         };
         cache.adopt(self.profile);
-        let mut good: Option<(usize, Arc<[u8]>, Arc<Claims>)> = None;
+        let mut good: Option<(usize, Arc<Caller>)> = None;
         let mut bad: Option<AuthStatus> = None;
         let mut wait = None;
         for found in tokens.iter().flatten() {
             match self.judge(access, found, store, cache, now, may_wait) {
-                Judgement::Good { requirement, userinfo, claims } => {
-                    if good.as_ref().is_none_or(|(former, ..)| requirement < *former) {
-                        good = Some((requirement, userinfo, claims));
+                Judgement::Good { requirement, caller } => {
+                    if good.as_ref().is_none_or(|(former, _)| requirement < *former) {
+                        good = Some((requirement, caller));
                     }
                 }
                 Judgement::Wait { provider, key_id } => wait = wait.or(Some(Decision::Wait { provider, key_id })),
@@ -207,10 +206,8 @@ impl Authenticator {
         match (bad, wait, good) {
             (Some(status), ..) => Decision::Deny(status),
             (None, Some(wait), _) => wait,
-            (None, None, Some((_, userinfo, claims))) => {
-                Decision::Allow { userinfo: Some(userinfo), claims: Some(claims) }
-            }
-            (None, None, None) if access.allow_without_credential => Decision::Allow { userinfo: None, claims: None },
+            (None, None, Some((_, caller))) => Decision::Allow { caller: Some(caller) },
+            (None, None, None) if access.allow_without_credential => Decision::Allow { caller: None },
             (None, None, None) => Decision::Deny(AuthStatus::Missing),
         }
     }
@@ -229,11 +226,10 @@ impl Authenticator {
             let satisfied = access.requirements.iter().position(|requirement| {
                 requirement.provider == known.provider
                     && self.reads(requirement, found)
-                    && requirement.audiences.allow(&known.claims.audiences)
+                    && requirement.audiences.allow(&known.caller.claims.audiences)
             });
             if let Some(requirement) = satisfied {
-                let (userinfo, claims) = (Arc::clone(&known.userinfo), Arc::clone(&known.claims));
-                return Judgement::Good { requirement, userinfo, claims };
+                return Judgement::Good { requirement, caller: Arc::clone(&known.caller) };
             }
         }
         let token = match Token::parse(&found.token) {
@@ -250,12 +246,14 @@ impl Authenticator {
             match self.check(requirement, &token, store, now, may_wait) {
                 Ok(generation) => {
                     let userinfo = userinfo::value(self.profile.format, &token);
-                    let claims = Arc::new(token.claims);
+                    let caller = Arc::new(Caller { claims: token.claims, userinfo });
                     let (provider, skew) = (requirement.provider, self.profile.skew);
-                    let (kept_userinfo, kept_claims) = (Arc::clone(&userinfo), Arc::clone(&claims));
-                    let verified = Verified::new(provider, generation, kept_claims, kept_userinfo, skew, now);
-                    cache.insert(hash, &found.token, verified);
-                    return Judgement::Good { requirement: index, userinfo, claims };
+                    cache.insert(
+                        hash,
+                        &found.token,
+                        Verified::new(provider, generation, Arc::clone(&caller), skew, now),
+                    );
+                    return Judgement::Good { requirement: index, caller };
                 }
                 Err(Judgement::Bad(status)) if bad == AuthStatus::UnknownIssuer => bad = status,
                 Err(later) => wait = wait.or(Some(later).filter(|later| matches!(later, Judgement::Wait { .. }))),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_datapath::authenticate::cache::{MAX_AGE_WITHOUT_EXPIRY, TokenCache, Verified};
+use tidegate_datapath::authenticate::cache::{Caller, MAX_AGE_WITHOUT_EXPIRY, TokenCache, Verified};
 use tidegate_datapath::authenticate::decide::Authenticator;
 use tidegate_datapath::authenticate::keys::KeySet;
 use tidegate_datapath::authenticate::store::KeyStore;
@@ -28,7 +28,8 @@ fn verified(store: &KeyStore, provider: usize, expires: Option<u64>, now: u64) -
         not_before: None,
         issued_at: None,
     };
-    Verified::new(provider, store.generation(provider), Arc::new(claims), Arc::from(&b"info"[..]), 60, now)
+    let caller = Caller { claims, userinfo: Box::default() };
+    Verified::new(provider, store.generation(provider), Arc::new(caller), 60, now)
 }
 
 fn put(cache: &mut TokenCache, token: &[u8], entry: Verified) {
