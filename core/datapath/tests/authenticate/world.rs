@@ -101,6 +101,14 @@ impl World {
         }
     }
 
+    /// What the backend is told of the caller.
+    pub(crate) fn info(&mut self, request: &Request) -> String {
+        match self.ask(request) {
+            Decision::Allow { caller: Some(caller) } => String::from_utf8_lossy(&caller.userinfo).into_owned(),
+            other => panic!("no verified caller: {other:?}"),
+        }
+    }
+
     pub(crate) fn refusal(&mut self, request: &Request) -> AuthStatus {
         match self.ask(request) {
             Decision::Deny(status) => status,
