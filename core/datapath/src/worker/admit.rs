@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::transcoding::Transcoding;
 use super::view::View;
 use super::{Key, Worker};
+use crate::authenticate::cache::Caller;
 use crate::authenticate::decide::{CompiledAccess, Decision};
 use crate::http2::hpack::HeaderList;
 use crate::route::path;
@@ -15,13 +16,14 @@ use crate::route::table::Target;
 use crate::snapshot::Snapshot;
 use crate::transcode::health;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Where an admitted request goes.
 pub(super) struct Admitted {
     pub(super) pool: u32,
     pub(super) timeout_ms: u64,
-    pub(super) userinfo: Option<std::sync::Arc<[u8]>>,
+    pub(super) caller: Option<Arc<Caller>>,
     pub(super) transcoding: Option<Box<Transcoding>>,
 }
 
@@ -89,7 +91,7 @@ impl Worker {
         }
         let access = known.and_then(|index| snapshot.method_access.get(index as usize));
         let access = access.or_else(|| snapshot.route_access.get(choice.route? as usize));
-        let userinfo = match access {
+        let caller = match access {
             Some(access) => self.authenticate(&snapshot, access, facts, list, query.as_deref(), &target, may_wait)?,
             None => None,
         };
@@ -100,15 +102,15 @@ impl Worker {
         let transcoding = transcoding.map(|(binding, captures)| {
             Box::new(Transcoding::new(snapshot.clone(), binding, captures, query.as_deref().map(<[u8]>::to_vec)))
         });
-        let mut admitted = self.admitted(&snapshot, choice.backend, userinfo);
+        let mut admitted = self.admitted(&snapshot, choice.backend, caller);
         admitted.timeout_ms = timeout_ms;
         admitted.transcoding = transcoding;
         Ok(admitted)
     }
 
-    fn admitted(&self, snapshot: &Snapshot, backend: u32, userinfo: Option<std::sync::Arc<[u8]>>) -> Admitted {
+    fn admitted(&self, snapshot: &Snapshot, backend: u32, caller: Option<Arc<Caller>>) -> Admitted {
         let pool = self.pool_of_backend.get(backend as usize).copied().unwrap_or(0);
-        Admitted { pool, timeout_ms: snapshot.only_timeout_ms, userinfo, transcoding: None }
+        Admitted { pool, timeout_ms: snapshot.only_timeout_ms, caller, transcoding: None }
     }
 
     /// `Host` and `:authority` name the same place, and nobody's password.
@@ -171,7 +173,7 @@ impl Worker {
         query: Option<&[u8]>,
         target: &[u8],
         may_wait: bool,
-    ) -> Result<Option<std::sync::Arc<[u8]>>, Stopped> {
+    ) -> Result<Option<Arc<Caller>>, Stopped> {
         if access.is_open() {
             return Ok(None);
         }
@@ -188,7 +190,7 @@ impl Worker {
             false => authenticator.decide_after_wait(access, &view, store, cache, now),
         };
         match decision {
-            Decision::Allow { userinfo, .. } => Ok(userinfo),
+            Decision::Allow { caller } => Ok(caller),
             Decision::Wait { provider, key_id } => Err(Stopped::Wait { provider, key_id }),
             Decision::Deny(status) => {
                 let authority = facts.authority.get().or(facts.host.get());

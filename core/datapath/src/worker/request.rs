@@ -56,8 +56,8 @@ impl Worker {
         };
         self.prepare(connection, slot, facts, list);
         self.limit_time(slot, facts, admitted.timeout_ms, list);
-        if let Some(userinfo) = &admitted.userinfo {
-            list.push_named(&self.own.userinfo, userinfo);
+        if let Some(caller) = &admitted.caller {
+            list.push_named(&self.own.userinfo, &caller.userinfo);
         }
         self.keep_head(slot, list);
         let exchange = &mut self.exchanges[slot];

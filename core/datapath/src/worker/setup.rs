@@ -3,6 +3,7 @@
 use super::connection::{Connection, Protocol, Side, Stage};
 use super::transport::configure;
 use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
+use crate::authenticate::cache::TokenCache;
 use crate::bytes::hash::random_seed;
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
