@@ -110,6 +110,11 @@ impl Table {
         &self.methods
     }
 
+    /// A method's name for logs and metrics: only names that the configuration knows, so that clients cannot make new ones.
+    pub fn label(&self, method: Option<u32>) -> &str {
+        method.and_then(|index| self.methods.get(index as usize)).map_or("other", |method| &method.name)
+    }
+
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }

@@ -108,6 +108,8 @@ fn a_wrong_method_names_template_and_allowed_methods() {
     let allowed: Vec<&[u8]> = vec![b"GET", b"PUT"];
     assert_eq!(tree.find(b"POST", b"/v1/x"), Find::WrongMethod { template: "/v1/x", allowed });
     assert_eq!(found(&tree, "PURGE", "/any"), Some((2, vec![])));
+    assert_eq!(found(&tree, "HEAD", "/v1/x"), Some((0, vec![])));
+    assert_eq!(found(&tree, "HEAD", "/any"), Some((2, vec![])));
 }
 
 #[test]
