@@ -58,6 +58,7 @@ fn what_does_not_match_is_not_found() {
         ("/v1/a:act", "/v1/a:other"),
         ("/v1/a:act", "/v1/a/act"),
         ("/v1/a:act", "/v1/a/:act"),
+        ("/v1/{name}:act", "/v1/:act"),
         ("/v1/{path=**}/end", "/v1/a"),
         ("/a", "/"),
         ("/v1/health", "/v1/health;x"),
