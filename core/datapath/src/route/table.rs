@@ -110,6 +110,7 @@ impl Table {
         &self.methods
     }
 
+<<<<<<< HEAD
     /// The binding of that number, as [`Target::Binding`] gives it.
     pub fn binding(&self, index: usize) -> Option<&HttpBinding> {
         self.bindings.get(index)
@@ -123,6 +124,11 @@ impl Table {
             return None;
         }
         self.routes.first()?.only_backend()
+=======
+    /// A method's name for logs and metrics: only names that the configuration knows, so that clients cannot make new ones.
+    pub fn label(&self, method: Option<u32>) -> &str {
+        method.and_then(|index| self.methods.get(index as usize)).map_or("other", |method| &method.name)
+>>>>>>> transcode
     }
 
     pub fn routes(&self) -> &[Route] {
