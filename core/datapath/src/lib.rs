@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod authenticate;
 pub mod bytes;
 pub mod gateway;
