@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", choices=("table", "json"), default="table", help="what to print when ready (default: table)"
     )
     parser.add_argument(
-        "--ready-timeout", type=duration, default="60s", metavar="TIME", help="give up when not ready (default: 60s)"
+        "--ready-timeout", type=duration, default=60.0, metavar="TIME", help="give up when not ready (default: 60s)"
     )
     add_directory(parser)
     return parser
