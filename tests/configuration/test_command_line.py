@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.configuration import ConfigurationError, load
-from gateway.configuration.command_line import help_requested
 from gateway.configuration.flags import BY_NAME, FLAGS
-from gateway.configuration.help import render_help
+from gateway.configuration.help import answer_help, render_help
 from gateway.configuration.later_flags import LATER_SHORT
 from tests.configuration.helpers import BACKEND, FIXTURES, describe, errors_of, said
 
@@ -390,5 +389,10 @@ def test_help_names_every_flag_with_its_variable_and_default() -> None:
             assert flag.variable in text
     assert "default: 8090" in text
     assert "\x1b[1m" in render_help(colour=True)
-    assert help_requested(["--http_port=1", "--help"])
-    assert not help_requested([BACKEND])
+
+
+def test_help_is_answered_wherever_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not answer_help([BACKEND])
+    assert capsys.readouterr().out == ""
+    assert answer_help(["--htp_port=1", "--help"])
+    assert capsys.readouterr().out == render_help()
