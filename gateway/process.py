@@ -49,12 +49,6 @@ def _compile(config: GatewayConfig, version: str, endpoints: Mapping[str, Endpoi
     return compile_snapshot(config, version, endpoints)
 
 
-def _explain(problems: Sequence[str], config: GatewayConfig) -> Sequence[str]:
-    from gateway.snapshot import explain
-
-    return explain(problems, config)
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a gateway is made of beside its configuration. `fetch` None: HTTP and files."""
@@ -141,7 +135,7 @@ class Gateway:
                 problems = problems_of(error)
                 if problems is None:
                     raise
-                raise GatewayError(_explain(problems, config)) from error
+                raise GatewayError(problems) from error
 
     async def drain(self) -> None:
         """Ends without losing a request: see `gateway.lifecycle.drain`. Returns when the block may be left."""
