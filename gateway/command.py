@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
         loaded = load(argv, os.environ)
     except ConfigurationError as error:
         return _refuse(error.problems)
-    log_to_standard_error()
+    log_to_standard_error(logging.DEBUG if loaded.config.debug else logging.INFO)
     raise_descriptor_limit()
     try:
         asyncio.run(serve(loaded, lambda: load(argv, os.environ), sources, loaded_at))
