@@ -167,7 +167,6 @@ class Gateway:
             addresses=self.addresses,
             phase=self._drain.phase,
             keys=self._keys.reports(),
-            keys_attempted=self._keys.all_attempted(),
             backends=self._directory.reports(),
             reloads=self.reloads(),
             warnings=self._warnings,

@@ -133,7 +133,7 @@ class _Pages:
 def _guarded(handler: Handler, opened: str | None) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         local = request.transport.get_extra_info("sockname") if request.transport is not None else None
-        refusal = may_see_details(str(local[0]) if local else "", request.host, opened)
+        refusal = may_see_details(str(local[0]) if local else "", request.headers.get("Host", ""), opened)
         if refusal is not None:
             return web.Response(status=403, text=refusal + "\n", headers=HEADERS)
         return await handler(request)
