@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.configuration.model import Access, GatewayConfig
+from gateway.configuration.model import GatewayConfig
 from gateway.lifecycle.log import FIELDS
 from gateway.lifecycle.reload import Loaded, Reloader
 from gateway.process import OWN_PARTS, Gateway, Parts
@@ -89,16 +89,4 @@ def _announce(gateway: Gateway) -> None:
         log.info("Listening on %s (%s, %s).", address, name, kind, extra={FIELDS: {"address": address}})
     if gateway.admin_address is not None:
         log.info("Probes and metrics are on %s.", gateway.admin_address)
-    if not authenticates(gateway.config):
-        log.warning("Nothing is authenticated: every request is forwarded, whoever sends it.")
     log.info("Serving with %d workers.", gateway.workers, extra={FIELDS: {"addresses": dict(gateway.addresses)}})
-
-
-def authenticates(config: GatewayConfig) -> bool:
-    """Whether there is any request that `config` refuses for want of a credential."""
-
-    def restricts(access: Access) -> bool:
-        return access.deny is not None or (bool(access.requirements) and not access.allow_without_credential)
-
-    accesses = [method.access for method in config.methods] + [route.access for route in config.routes]
-    return any(restricts(access) for access in accesses)

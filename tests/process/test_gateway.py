@@ -11,13 +11,11 @@ import aiohttp
 import pytest
 
 from gateway import Gateway, GatewayConfig
-from gateway.configuration.model import Access as Rule
-from gateway.configuration.model import Admin, Authentication, Backend, Listener, Requirement, Route
+from gateway.configuration.model import Admin, Authentication, Backend, Listener
 from gateway.core import LogLine, read_event
 from gateway.keys.fetcher import Fetch, KeyDocument
 from gateway.problems import GatewayError
 from gateway.process import Parts
-from gateway.serve import authenticates
 from tests.process.fakes import (
     JWKS,
     FakeCore,
@@ -224,13 +222,3 @@ async def test_a_drain_of_its_own_turns_it_unready_first() -> None:
         assert gateway.facts().phase.value == "closing"
         gateway.request_drain()
         await draining
-
-
-def test_whether_anything_is_authenticated_is_known() -> None:
-    def config(access: Rule) -> GatewayConfig:
-        return plain_config(routes=(Route("default", (("app", 1),), access=access),))
-
-    assert not authenticates(plain_config())
-    assert not authenticates(config(Rule(requirements=(Requirement("acme"),), allow_without_credential=True)))
-    assert authenticates(config(Rule(requirements=(Requirement("acme"),))))
-    assert authenticates(config(Rule(deny=(401, "no"))))

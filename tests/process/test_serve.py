@@ -63,7 +63,6 @@ async def test_the_start_says_where_it_listens_and_what_to_know(program: Program
     messages = [(line["severity"], line["message"]) for line in program.lines]
     assert ("WARNING", "config.json:1: quota: not honoured") in messages
     assert ("INFO", "Listening on 127.0.0.1:4242 (http, cleartext).") in messages
-    assert ("WARNING", "Nothing is authenticated: every request is forwarded, whoever sends it.") in messages
     assert program.lines[-1]["addresses"] == {"http": "127.0.0.1:4242"}
 
 
