@@ -26,12 +26,16 @@ async def serve(
 
     `load` reads the configuration again, `sources` names its files; `loaded` was read at `loaded_at` (Unix seconds).
     """
-    for warning in loaded.warnings:
-        log.warning("%s", warning)
+    _warn(loaded)
     signals = _Signals()
     with signals.handled():
         async with Gateway(loaded.config, warnings=loaded.warnings, parts=parts) as gateway:
-            reloader = Reloader(load, lambda fresh: gateway.apply(fresh.config), sources, loaded, loaded_at)
+
+            async def take_over(fresh: Loaded) -> None:
+                await gateway.apply(fresh.config, fresh.warnings)
+                _warn(fresh)
+
+            reloader = Reloader(load, take_over, sources, loaded, loaded_at)
             gateway.reloads = lambda: reloader.report
             signals.attach(gateway, reloader)
             _announce(gateway)
@@ -80,6 +84,11 @@ class _Signals:
     def _reload(self) -> None:
         if self._reloader is not None:
             self._reloader.request()
+
+
+def _warn(loaded: Loaded) -> None:
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
 
 
 def _announce(gateway: Gateway) -> None:

@@ -23,29 +23,31 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from gateway.admin.facts import Facts, Subject, is_ready
+from gateway.admin.facts import Facts, is_ready
+from gateway.core import Core
 from gateway.lifecycle.drain import Phase
 
 PREFIX = "tidegate_"
 
 
-def exposition(subject: Subject, accept: str, version: str) -> tuple[bytes, str]:
+def exposition(core: Core, facts: Facts, accept: str, version: str) -> tuple[bytes, str]:
     """The metrics in the format that an Accept header asks for, with their content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reports(subject, version))
+    registry.register(_Reports(core, facts, version))
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
 class _Reports(Collector):
-    def __init__(self, subject: Subject, version: str) -> None:
-        self._subject = subject
+    def __init__(self, core: Core, facts: Facts, version: str) -> None:
+        self._core = core
+        self._facts = facts
         self._version = version
 
     def collect(self) -> Iterable[Metric]:
-        yield from of_core(json.loads(self._subject.core.stats()))
-        yield from of_process(self._subject.facts(), self._version, time.time())
+        yield from of_core(json.loads(self._core.stats()))
+        yield from of_process(self._facts, self._version, time.time())
 
     def describe(self) -> Iterable[Metric]:
         return ()

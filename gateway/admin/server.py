@@ -107,7 +107,8 @@ class _Pages:
         from gateway.admin.metrics import exposition
 
         accept = request.headers.get("Accept", "")
-        body, content_type = await asyncio.to_thread(exposition, self._subject, accept, product_version())
+        facts, version = self._subject.facts(), product_version()
+        body, content_type = await asyncio.to_thread(exposition, self._subject.core, facts, accept, version)
         response = web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
         response.enable_compression()
         return response

@@ -124,6 +124,15 @@ async def test_another_configuration_is_taken_over() -> None:
         assert gateway.facts().version == "2"
 
 
+async def test_what_only_a_start_can_change_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    async with Assembly().gateway(plain_config()) as gateway:
+        await gateway.apply(plain_config(drain_delay=1.0))
+        assert caplog.records == []
+        await gateway.apply(plain_config(workers=3), warnings=["quota: not honoured"])
+        assert "takes effect at the next start" in caplog.text
+        assert gateway.facts().warnings == ("quota: not honoured",)
+
+
 async def test_a_refused_configuration_changes_nothing() -> None:
     fetch = ScriptedFetch([KeyDocument(JWKS)])
     assembly = Assembly(fetch)
@@ -220,5 +229,7 @@ async def test_a_drain_of_its_own_turns_it_unready_first() -> None:
         await until(lambda: assembly.core.said("close_connections"))
         assert assembly.core.calls[-2:] == [("announce_drain",), ("close_connections",)]
         assert gateway.facts().phase.value == "closing"
+        with pytest.raises(GatewayError, match="takes nothing new over"):
+            await gateway.apply(plain_config())
         gateway.request_drain()
         await draining

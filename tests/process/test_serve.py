@@ -43,20 +43,24 @@ class Program:
             return await self.process.wait()
 
 
-@pytest.fixture
-async def program(tmp_path: Path) -> AsyncIterator[Program]:
-    (tmp_path / "config.json").write_text('{"listener": "http"}')
-    (tmp_path / "open").write_text("1")
+async def begin(folder: Path, config: str) -> Program:
+    (folder / "config.json").write_text(config)
+    (folder / "open").write_text("1")
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.process.program", str(tmp_path), stderr=asyncio.subprocess.PIPE, env=environ
+        sys.executable, "-m", "tests.process.program", str(folder), stderr=asyncio.subprocess.PIPE, env=environ
     )
-    running = Program(process, tmp_path)
+    return Program(process, folder)
+
+
+@pytest.fixture
+async def program(tmp_path: Path) -> AsyncIterator[Program]:
+    running = await begin(tmp_path, '{"listener": "http"}')
     await running.said("Serving with 1 workers.")
     yield running
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
+    if running.process.returncode is None:
+        running.process.kill()
+        await running.process.wait()
 
 
 async def test_the_start_says_where_it_listens_and_what_to_know(program: Program) -> None:
@@ -82,6 +86,13 @@ async def test_a_second_signal_ends_it(program: Program) -> None:
     program.process.send_signal(signal.SIGTERM)
     await program.said("Stopping with 1 streams")
     assert await program.ended() == 0
+
+
+async def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:
+    running = await begin(tmp_path, '{"listener": "http", "hang": true}')
+    await running.said("fetching")
+    running.process.send_signal(signal.SIGTERM)
+    assert await running.ended() != 0
 
 
 async def test_sighup_reloads(program: Program) -> None:
