@@ -38,7 +38,7 @@ def rewrite(path: Path) -> None:
 
 
 def rename_over(path: Path) -> None:
-    """The same length and times as before: only the inode tells."""
+    """The same length and times as before: only the inode and its change time tell."""
     facts = path.stat()
     fresh = path.with_name("fresh")
     fresh.write_text("TEXT")
