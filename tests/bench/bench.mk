@@ -1,0 +1,34 @@
+# The side-by-side benchmark; included by the Makefile.
+
+# Arguments for the benchmark: make bench BENCH_ARGS="--rows plain,tls --peers tidegate,envoy --rounds 3".
+BENCH_ARGS ?=
+bench_driver := tests/bench/driver
+
+##@ Measure
+
+.PHONY: bench
+bench: bench-tools ## Compare CPU, latency and memory with Envoy, HAProxy, nghttpx, nginx and a TCP relay (15 minutes)
+	$(bin)/python -m tests.bench.run $(BENCH_ARGS)
+
+.PHONY: bench-quick
+bench-quick: bench-tools ## The same in fewer and shorter rounds: a look, not a result; BENCH_ARGS="--rows plain" for less
+	$(bin)/python -m tests.bench.run --quick $(BENCH_ARGS)
+
+.PHONY: bench-tools
+bench-tools: .venv/.real .venv/.core toolchain ## Build the driver and the backend; install the peers (apt as root, else named)
+	cd $(bench_driver) && cargo build --release --locked --quiet
+	@missing=""; \
+	for program in haproxy:haproxy h2load:nghttp2-client nghttpx:nghttp2-proxy nginx:nginx-light; do \
+		PATH="$$PATH:/usr/sbin" command -v "$${program%%:*}" > /dev/null || missing="$$missing $${program##*:}"; \
+	done; \
+	if test -z "$$missing"; then exit 0; fi; \
+	if test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing > /dev/null \
+			|| echo "skipped: apt-get could not install$$missing"; \
+	else \
+		echo "skipped, not installed (only root with apt-get can):$$missing"; \
+	fi
+
+.PHONY: bench-page
+bench-page: .venv/.develop ## Write the figures of the last `make bench` into docs/performance.md
+	$(bin)/python -m tests.bench.render

@@ -1,0 +1,162 @@
+"""The load driver and the backend, as child processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.bench.certificates import Certificates
+from tests.bench.errors import BenchError
+from tests.bench.process import affinity, stop
+
+CallKind = Literal["echo", "feed", "health-h2", "health-http1"]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One run of the driver.
+
+    `requests` counts calls, of which `duration` (seconds) may leave some unsent; `rate` (calls per second) makes the
+    loop open. `warm_up` calls are made on each connection before the measured ones, and the first of all is repeated
+    for `wait` seconds until it succeeds. Calls without an answer after `limit` seconds have failed.
+    """
+
+    call: CallKind = "echo"
+    connections: int = 16
+    streams: int = 10
+    requests: int = 100_000
+    duration: float | None = None
+    rate: float | None = None
+    warm_up: int = 100
+    wait: float | None = None
+    limit: float = 120.0
+    threads: int = 1
+    tokens: Path | None = None
+    token_change: Literal["connection", "request"] = "connection"
+    ca: Path | None = None
+
+    def arguments(self, port: int) -> list[str]:
+        given: dict[str, object] = {
+            "target": f"127.0.0.1:{port}",
+            "call": self.call,
+            "connections": self.connections,
+            "streams": self.streams,
+            "requests": self.requests,
+            "warm-up": self.warm_up,
+            "limit": self.limit,
+            "threads": self.threads,
+        }
+        if self.wait is not None:
+            given["wait"] = self.wait
+        if self.duration is not None:
+            given["duration"] = self.duration
+        if self.rate is not None:
+            given["rate"] = self.rate
+        if self.tokens is not None:
+            given |= {"tokens": self.tokens, "token-change": self.token_change}
+        if self.ca is not None:
+            given["ca"] = self.ca
+        return [f"--{name}={value}" for name, value in given.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The driver's result. Latencies are microseconds, `bytes` those of response bodies."""
+
+    sent: int
+    ok: int
+    failed: dict[str, int]
+    bytes: int
+    elapsed_seconds: float
+    per_second: float
+    latency_us: dict[str, float]
+    warm_up_failed: int
+
+    @staticmethod
+    def parse(line: str) -> Outcome:
+        document: dict[str, Any] = json.loads(line)
+        return Outcome(**document)
+
+
+def drive(
+    driver: Path,
+    load: Load,
+    port: int,
+    *,
+    cpus: frozenset[int] | None = None,
+    before: Callable[[], None] = lambda: None,
+    after: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Run `load` against `port`. `before` is called when all connections are open and warm, `after` when every call has
+    ended and before the connections close."""
+    command = [str(driver), *load.arguments(port), "--gate"]
+    with affinity(cpus):
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline().strip() != "ready":
+            raise BenchError(f"the driver did not get ready: {' '.join(command)}")
+        before()
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        after()
+        if not line:
+            raise BenchError(f"the driver gave no result: {' '.join(command)}")
+        return Outcome.parse(line)
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        stop(process)
+
+
+def served(admin: int) -> dict[str, int]:
+    """Calls per method that the backend has served since its last reset."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/counts", timeout=5) as response:
+        counts: dict[str, int] = json.load(response)
+        return counts
+
+
+def reset(admin: int) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{admin}/reset", method="POST")
+    urllib.request.urlopen(request, timeout=5).close()
+
+
+@contextmanager
+def backend(
+    binary: Path,
+    port: int,
+    admin: int,
+    *,
+    tls: Certificates | None = None,
+    cpus: frozenset[int] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running backend. Raises BenchError if it does not come up within 5 s."""
+    command = [str(binary), f"--listen=127.0.0.1:{port}", f"--admin=127.0.0.1:{admin}"]
+    if tls is not None:
+        command += [f"--certificate={tls.certificate}", f"--key={tls.key}"]
+    with affinity(cpus):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                served(admin)
+                break
+            except OSError as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise BenchError(f"the backend did not start: {' '.join(command)}") from error
+                time.sleep(0.02)
+        yield process
+    finally:
+        stop(process)

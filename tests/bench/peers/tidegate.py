@@ -1,0 +1,74 @@
+"""Tidegate, with one configuration for every row: the service below, and every flag that is not about addresses,
+certificates or the number of workers at its default (deadlines, limits, metrics and access log as shipped)."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from tests.bench.descriptors import HEALTH_PATH
+from tests.bench.peers.base import Peer, Scenario
+from tests.bench.process import free_port
+from tests.bench.tokens import AUDIENCE, ISSUER
+
+
+class Tidegate(Peer):
+    name = "tidegate"
+    title = "Tidegate"
+    program = "tidegate"
+    package = "this project: make build"
+    kinds = frozenset({"plain", "tls", "jwt", "health"})
+
+    def __init__(self, command: str | None = None) -> None:
+        """`command` replaces the installed `tidegate`, as in "python -m infra.cli.main"."""
+        self._command = shlex.split(command) if command else None
+
+    def executable(self) -> str | None:
+        return self._command[0] if self._command else super().executable()
+
+    def command(self, scenario: Scenario) -> list[str]:
+        service = scenario.directory / "service.json"
+        service.write_text(json.dumps(self.service(scenario), indent=2))
+        command = [
+            *(self._command or [self.program_path()]),
+            "gateway",
+            "--workers=1",
+            f"--status_port={free_port()}",
+            f"--service_json_path={service}",
+            f"--proto_descriptor={scenario.descriptors}",
+        ]
+        if scenario.kind != "tls":
+            return [*command, f"--http2_port={scenario.listen}", f"--backend=grpc://127.0.0.1:{scenario.backend}"]
+        return [
+            *command,
+            f"--ssl_port={scenario.listen}",
+            f"--ssl_server_cert_path={scenario.certificates.directory}",
+            f"--backend=grpcs://127.0.0.1:{scenario.backend}",
+            f"--ssl_backend_client_root_certs_file={scenario.certificates.ca}",
+        ]
+
+    @staticmethod
+    def service(scenario: Scenario) -> dict[str, Any]:
+        """A call of `api.Echo` needs no token, but one that it brings is verified."""
+        return {
+            "name": "bench.example",
+            "apis": [
+                {"name": "api.Echo", "methods": [{"name": "Echo"}, {"name": "Feed"}]},
+                {"name": "grpc.health.v1.Health", "methods": [{"name": "Check"}, {"name": "Watch"}]},
+            ],
+            "http": {"rules": [{"selector": "grpc.health.v1.Health.Check", "get": HEALTH_PATH}]},
+            "authentication": {
+                "providers": [
+                    {"id": "bench", "issuer": ISSUER, "audiences": AUDIENCE, "jwksUri": str(scenario.issuer.jwks)}
+                ],
+                "rules": [
+                    {
+                        "selector": "api.Echo.*",
+                        "requirements": [{"providerId": "bench"}],
+                        "allowWithoutCredential": True,
+                    }
+                ],
+            },
+            "usage": {"rules": [{"selector": "*", "allowUnregisteredCalls": True}]},
+        }
