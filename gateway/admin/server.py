@@ -121,7 +121,8 @@ class _Pages:
         return web.Response(text=text, content_type="text/html", headers={**HEADERS, "Content-Security-Policy": policy})
 
     async def status(self, request: web.Request) -> web.Response:
-        return _json(status(self._subject.facts(), self._subject.core, product_version()))
+        facts, version = self._subject.facts(), product_version()
+        return _json(await asyncio.to_thread(status, facts, self._subject.core, version))
 
     async def config(self, request: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(configuration, self._subject.facts()))

@@ -174,7 +174,7 @@ async def test_the_cores_report_becomes_metrics_whatever_is_in_it(get: Get, worl
             {
                 "name": "request_duration_seconds",
                 "labels": method,
-                "buckets": [[0.001, 2], [0.5, 5]],
+                "buckets": [[0.001, 2], [0.5, 5], [None, 7]],
                 "sum": 1.25,
                 "count": 7,
             }
@@ -228,9 +228,26 @@ async def test_endpoints_status_has_the_members_that_esp_has(get: Get, world: Wo
 
 
 async def test_the_status_has_what_the_page_shows(get: Get, world: World) -> None:
-    world.fake.status_document = {"backends": [{"name": "app"}]}
+    def pool(connections: int, failing: bool) -> dict[str, Any]:
+        first = {"address": "10.0.0.1:1", "connections": connections, "streams": 5, "failing": False}
+        second = {"address": "10.0.0.2:1", "connections": 0, "streams": 0, "failing": failing}
+        return {"name": "app", "current": True, "waiting": 1, "endpoints": [first, second]}
+
+    former = {"name": "app", "current": False, "endpoints": [{"address": "10.0.0.9:1", "connections": 1, "streams": 1}]}
+    world.fake.status_document = {
+        "workers": [
+            {"connections": 3, "streams": 5, "backends": [pool(1, False), former]},
+            {"connections": 4, "streams": 5, "backends": [pool(2, True)]},
+        ]
+    }
     document = json.loads((await get("/status.json"))[1])
-    assert document["core"] == {"backends": [{"name": "app"}]}
+    assert document["workers"][1] == {"worker": 1, "connections": 4, "streams": 5}
+    assert document["listeners"] == [{"name": "http", "address": "127.0.0.1:8080", "protocol": "cleartext"}]
+    assert document["backends"][0]["waiting"] == 2
+    assert document["backends"][0]["endpoints"] == [
+        {"address": "10.0.0.1:1", "state": "connected", "connections": 3, "streams": 10},
+        {"address": "10.0.0.2:1", "state": "failing", "connections": 0, "streams": 0},
+    ]
     assert document["keys"][0]["provider"] == "acme"
     assert document["warnings"] == ["gateway.yaml:3: quota: not honoured"]
     assert all(check["holds"] for check in document["checks"])
