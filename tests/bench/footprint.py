@@ -42,7 +42,7 @@ def measure(peer: Peer, descriptor_limit: int, place: Place) -> Footprint:
                 first,
                 scenario.listen,
                 cpus=place.load_cpus,
-                before=lambda: ready.append(time.monotonic()),
+                before=lambda _driver: ready.append(time.monotonic()),
             )
             require_all_right(outcome)
             made.start_seconds = ready[0] - started
@@ -54,7 +54,7 @@ def measure(peer: Peer, descriptor_limit: int, place: Place) -> Footprint:
                 Load(connections=made.connections, streams=1, requests=1, warm_up=1),
                 scenario.listen,
                 cpus=place.load_cpus,
-                after=lambda: resident.append(kernel.resident_bytes(process.pid)),
+                after=lambda _driver: resident.append(kernel.resident_bytes(process.pid)),
             )
             require_all_right(outcome)
             made.connected_bytes = resident[0]

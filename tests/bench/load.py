@@ -91,11 +91,11 @@ def drive(
     port: int,
     *,
     cpus: frozenset[int] | None = None,
-    before: Callable[[], None] = lambda: None,
-    after: Callable[[], None] = lambda: None,
+    before: Callable[[int], None] = lambda _driver: None,
+    after: Callable[[int], None] = lambda _driver: None,
 ) -> Outcome:
     """Run `load` against `port`. `before` is called when all connections are open and warm, `after` when every call has
-    ended and before the connections close."""
+    ended and before the connections close; both with the driver's pid."""
     command = [str(driver), *load.arguments(port), "--gate"]
     with affinity(cpus):
         process = subprocess.Popen(
@@ -106,11 +106,11 @@ def drive(
     try:
         if process.stdout.readline().strip() != "ready":
             raise BenchError(f"the driver did not get ready: {' '.join(command)}")
-        before()
+        before(process.pid)
         process.stdin.write("go\n")
         process.stdin.flush()
         line = process.stdout.readline()
-        after()
+        after(process.pid)
         if not line:
             raise BenchError(f"the driver gave no result: {' '.join(command)}")
         return Outcome.parse(line)

@@ -8,7 +8,9 @@ where the driver has to report every call as failed; and where tokens are to be 
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -68,13 +70,38 @@ class Running:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """CPU seconds so far: of the proxy, of it and all that belongs to the benchmark, of the machine."""
+
+    time: float
+    proxy: float
+    benchmark: float
+    machine: float
+
+    @staticmethod
+    def now(proxy: int, others: tuple[int, ...]) -> Moment:
+        machine = kernel.machine_usage()
+        try:
+            of_proxy = kernel.usage(proxy).total
+            of_others = sum(kernel.usage(pid, tree=False).total for pid in others)
+        except ProcessLookupError as error:
+            raise BenchError(str(error)) from error
+        return Moment(time.monotonic(), of_proxy, of_proxy + of_others, machine)
+
+    def disturbance_since(self, start: Moment) -> float:
+        """Share of the machine's CPU time since `start` that strangers used."""
+        strangers = (self.machine - start.machine) - (self.benchmark - start.benchmark)
+        return max(0.0, strangers / ((self.time - start.time) * (os.cpu_count() or 1)))
+
+
 def run(row: Row, peers: list[Peer], skipped: dict[str, str], place: Place) -> RowResult:
     result = RowResult(row.name, row.title, row.unit, dict(row.goals), dict(row.notes), skipped=dict(skipped))
     load = load_of(row, place)
     tls = place.certificates if row.kind == "tls" else None
     with ExitStack() as stack:
         port, admin = free_port(), free_port()
-        stack.enter_context(backend(place.backend, port, admin, tls=tls, cpus=place.load_cpus))
+        server = stack.enter_context(backend(place.backend, port, admin, tls=tls, cpus=place.load_cpus))
         running: list[Running] = []
         for peer in peers:
             figures = result.peers.setdefault(peer.name, Figures())
@@ -96,7 +123,7 @@ def run(row: Row, peers: list[Peer], skipped: dict[str, str], place: Place) -> R
                 figures = result.peers[one.peer.name]
                 if figures.failed is None:
                     try:
-                        measure(row, one, load, admin, figures, place)
+                        measure(row, one, load, (server.pid, admin), figures, place)
                         place.say(f"  round {number}: {one.peer.title} {figures.cpu[-1]:.2f} {row.unit}")
                     except BenchError as error:
                         figures.failed = str(error)
@@ -120,34 +147,34 @@ def load_of(row: Row, place: Place) -> Load:
     return dataclasses.replace(load, requests=MOST_CALLS, duration=place.seconds)
 
 
-def measure(row: Row, one: Running, load: Load, admin: int, figures: Figures, place: Place) -> None:
-    """Adds one round to `figures`. Raises BenchError if the round does not count."""
-    used: list[kernel.Usage] = []
+def measure(row: Row, one: Running, load: Load, server: tuple[int, int], figures: Figures, place: Place) -> None:
+    """Adds one round to `figures`; `server` is the backend's pid and its admin port.
 
-    def before() -> None:
+    Raises BenchError if the round does not count.
+    """
+    served_by, admin = server
+    moments: list[Moment] = []
+
+    def sample(driver: int) -> None:
+        moments.append(Moment.now(one.process.pid, (driver, served_by, os.getpid())))
+
+    def before(driver: int) -> None:
         reset(admin)
-        used.append(usage(one))
+        sample(driver)
 
-    outcome = drive(
-        place.driver, load, one.port, cpus=place.load_cpus, before=before, after=lambda: used.append(usage(one))
-    )
+    outcome = drive(place.driver, load, one.port, cpus=place.load_cpus, before=before, after=sample)
     require_all_right(outcome)
+    start, end = moments
     count = served(admin)[COUNTED[load.call]]
     if count != outcome.sent:
         raise BenchError(f"the driver sent {outcome.sent} calls, the backend served {count}")
-    spent = (used[1] - used[0]).total * 1e6
+    spent = (end.proxy - start.proxy) * 1e6
     figures.cpu.append(spent / (outcome.bytes / 2**20) if row.unit == "us/MiB" else spent / outcome.ok)
     figures.per_second.append(outcome.per_second)
     figures.p50.append(outcome.latency_us["p50"])
     figures.p99.append(outcome.latency_us["p99"])
+    figures.disturbance.append(end.disturbance_since(start))
     figures.resident_bytes = max(figures.resident_bytes, kernel.resident_bytes(one.process.pid))
-
-
-def usage(one: Running) -> kernel.Usage:
-    try:
-        return kernel.usage(one.process.pid)
-    except ProcessLookupError as error:
-        raise BenchError("the proxy has ended") from error
 
 
 def require_all_right(outcome: Outcome) -> None:

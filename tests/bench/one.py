@@ -71,12 +71,12 @@ def main() -> None:
 def measure(options: argparse.Namespace, load: Load, cpus: frozenset[int] | None) -> tuple[Outcome, kernel.Usage]:
     samples: list[kernel.Usage] = []
 
-    def before() -> None:
+    def before(_driver: int) -> None:
         if options.admin:
             reset(options.admin)
         samples.append(kernel.usage(options.pid))
 
-    def after() -> None:
+    def after(_driver: int) -> None:
         samples.append(kernel.usage(options.pid))
 
     outcome = drive(options.driver, load, options.port, cpus=cpus, before=before, after=after)
