@@ -3,16 +3,23 @@
 Nothing else crosses this boundary. No call blocks longer than it says, and all may be called from any thread.
 """
 
+from typing import final
+
+__all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "describe_descriptors"]
+
+__version__: str
+
 class SnapshotError(ValueError):
     """A snapshot is not self-consistent; the former one goes on serving.
 
     `args[0]` is a list of strings `path: message`, one for each fault.
     """
 
+@final
 class Core:
     """The workers, their listeners and the snapshot that they serve."""
 
-    def __init__(self, workers: int) -> None:
+    def __new__(cls, workers: int) -> Core:
         """Starts `workers` threads (>= 1), which serve nothing until `apply`."""
 
     def apply(self, snapshot: bytes) -> None:
@@ -26,7 +33,10 @@ class Core:
         """(name, bound address) of each listener, ports filled in."""
 
     def set_endpoints(self, backend: str, endpoints: list[tuple[str, int]]) -> None:
-        """Replaces a backend's (address, weight) pairs; open streams finish where they are. KeyError: no such backend."""
+        """Replaces a backend's (address, weight) pairs; open streams finish where they are.
+
+        KeyError: no such backend.
+        """
 
     def set_keys(self, provider: str, jwks: str) -> int:
         """Replaces a provider's keys by a JWKS or an x509 map {key id: PEM certificate}; returns how many are usable.

@@ -112,7 +112,10 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A gRPC method known by name (`pkg.Service.Method`). `timeout` None: 15 s when transcoded, none for gRPC."""
+    """A gRPC method known by name (`pkg.Service.Method`), or with `pkg.Service.*` every other method of a service.
+
+    `timeout` None: `Limits.transcoded_timeout` when transcoded, none for gRPC.
+    """
 
     name: str
     backend: str | None = None
@@ -171,6 +174,7 @@ class Limits:
     max_connection_age: float = 0.0
     max_connection_age_grace: float = 30.0
     max_connections: int = 0
+    transcoded_timeout: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,8 @@ class GatewayConfig:
     methods: tuple[Method, ...] = ()
     unknown_methods: Literal["pass", "reject"] = "pass"
     descriptors: tuple[Path, ...] = ()
+    embedded_descriptors: tuple[bytes, ...] = ()
+    """Descriptor sets that stood inside the service configuration."""
     authentication: Authentication = field(default_factory=Authentication)
     limits: Limits = field(default_factory=Limits)
     access_log: AccessLog = field(default_factory=AccessLog)
@@ -209,5 +215,6 @@ class GatewayConfig:
     xff_trusted_hops: int = 0
     healthz_path: str | None = None
     service_name: str | None = None
+    debug: bool = False
     sources: tuple[Path, ...] = ()
     """Files whose change is worth a reload, in the order in which they were read."""

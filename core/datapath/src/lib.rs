@@ -1,1 +1,18 @@
+//! The gateway's request path, in the order in which a request meets it:
+//! bytes -> tls -> http2 | http1 -> route -> authenticate -> transcode -> balance -> upstream -> bytes, and back.
+
 #![forbid(unsafe_code)]
+
+pub mod authenticate;
+pub mod bytes;
+pub mod gateway;
+pub mod http1;
+pub mod http2;
+pub mod listen;
+pub mod route;
+pub mod shared;
+pub mod snapshot;
+pub mod tls;
+pub mod transcode;
+mod upstream;
+pub mod worker;

@@ -38,6 +38,26 @@ pub struct Document {
     pub healthz_path: Option<String>,
 }
 
+impl Document {
+    /// Serves nothing.
+    pub fn empty() -> Document {
+        Document {
+            version: String::new(),
+            listeners: Vec::new(),
+            backends: Vec::new(),
+            routes: Vec::new(),
+            methods: Vec::new(),
+            unknown_methods: UnknownMethods::Pass,
+            authentication: Authentication::default(),
+            descriptors: Vec::new(),
+            limits: Limits::default(),
+            access_log: AccessLog::default(),
+            xff_trusted_hops: 0,
+            healthz_path: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {

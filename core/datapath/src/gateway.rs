@@ -1,0 +1,176 @@
+//! The composition root: threads, mailboxes, and the snapshot that is in force.
+
+use crate::listen::{Acceptor, Bound};
+use crate::shared::{Mailbox, Message, Shared, lock};
+use crate::snapshot::document::Document;
+use crate::snapshot::{Address, Snapshot};
+use crate::worker::{WAKE, Worker};
+use mio::{Poll, Waker};
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Why a snapshot was not adopted; the former one goes on serving.
+#[derive(Debug)]
+pub enum ApplyError {
+    /// `path: message` for each fault.
+    Document(Vec<String>),
+    Bind { address: String, error: io::Error },
+}
+
+struct Listening {
+    id: u32,
+    name: String,
+    configured: String,
+    address: String,
+}
+
+struct State {
+    snapshot: Arc<Snapshot>,
+    listeners: Vec<Listening>,
+    next_listener: u32,
+}
+
+pub struct Gateway {
+    shared: Arc<Shared>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    acceptor: Mutex<Option<Acceptor>>,
+    state: Mutex<State>,
+}
+
+impl Gateway {
+    /// Starts the workers; they serve nothing until a snapshot is applied.
+    pub fn start(workers: usize) -> io::Result<Gateway> {
+        let shared = Arc::new(Shared::default());
+        let empty = Document::empty();
+        let snapshot = Arc::new(Snapshot::compile(empty).map_err(|faults| io::Error::other(faults.join("; ")))?);
+        let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..workers.max(1) {
+            let poll = Poll::new()?;
+            let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), WAKE)?));
+            mailboxes.push(mailbox.clone());
+            let (shared, snapshot) = (shared.clone(), snapshot.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || Worker::new(poll, shared, mailbox, snapshot).run())?;
+            threads.push(thread);
+        }
+        let acceptor = Acceptor::start(mailboxes.clone())?;
+        Ok(Gateway {
+            shared,
+            mailboxes,
+            threads: Mutex::new(threads),
+            acceptor: Mutex::new(Some(acceptor)),
+            state: Mutex::new(State { snapshot, listeners: Vec::new(), next_listener: 0 }),
+        })
+    }
+
+    /// Swaps to the snapshot of a document (JSON). Either all of it is in force afterwards, or nothing has changed.
+    pub fn apply(&self, document: &[u8]) -> Result<(), ApplyError> {
+        let document: Document =
+            serde_json::from_slice(document).map_err(|error| ApplyError::Document(vec![format!("snapshot: {error}")]))?;
+        let snapshot = Arc::new(Snapshot::compile(document).map_err(ApplyError::Document)?);
+        let mut state = lock(&self.state);
+        let fresh = bind_new(&state.listeners, &snapshot)?;
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Adopt(snapshot.clone()));
+        }
+        let acceptor = lock(&self.acceptor);
+        let Some(acceptor) = acceptor.as_ref() else { return Ok(()) };
+        state.listeners.retain(|listening| {
+            let kept = snapshot.listeners.iter().any(|l| l.name == listening.name && l.address == listening.configured);
+            if !kept {
+                acceptor.remove(listening.id);
+            }
+            kept
+        });
+        for (name, configured, bound) in fresh {
+            let snapshot_name = name.clone();
+            let id = state.next_listener;
+            state.next_listener += 1;
+            state.listeners.push(Listening { id, name, configured, address: bound.address() });
+            acceptor.add(id, &snapshot_name, bound);
+        }
+        state.snapshot = snapshot;
+        Ok(())
+    }
+
+    /// (name, bound address) of each listener.
+    pub fn listeners(&self) -> Vec<(String, String)> {
+        lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
+    }
+
+    pub fn announce_drain(&self) {
+        self.shared.draining.store(true, Relaxed);
+    }
+
+    pub fn close_connections(&self) {
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::CloseConnections);
+        }
+    }
+
+    pub fn active_streams(&self) -> usize {
+        self.mailboxes.iter().map(|mailbox| mailbox.streams.load(Relaxed)).sum()
+    }
+
+    pub fn active_connections(&self) -> usize {
+        self.mailboxes.iter().map(|mailbox| mailbox.clients.load(Relaxed)).sum()
+    }
+
+    /// How long each worker's loop takes to answer; `None`: not within `timeout`.
+    pub fn beat(&self, timeout: Duration) -> Vec<Option<Duration>> {
+        let start = Instant::now();
+        let answers: Vec<_> = self
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (sender, receiver) = sync_channel(1);
+                mailbox.send(Message::Beat(sender));
+                receiver
+            })
+            .collect();
+        answers
+            .iter()
+            .map(|receiver| {
+                let left = timeout.saturating_sub(start.elapsed());
+                receiver.recv_timeout(left).ok().map(|()| start.elapsed())
+            })
+            .collect()
+    }
+
+    /// Ends all threads.
+    pub fn stop(&self) {
+        lock(&self.acceptor).take();
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Stop);
+        }
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Binds what is not bound yet, all or nothing: sockets bound before a failure are dropped again.
+fn bind_new(existing: &[Listening], snapshot: &Snapshot) -> Result<Vec<(String, String, Bound)>, ApplyError> {
+    let mut fresh = Vec::new();
+    for listener in &snapshot.listeners {
+        if existing.iter().any(|l| l.name == listener.name && l.configured == listener.address) {
+            continue;
+        }
+        let address = Address::parse(&listener.address).map_err(|fault| ApplyError::Document(vec![fault]))?;
+        let bound = Bound::bind(&address)
+            .map_err(|error| ApplyError::Bind { address: listener.address.clone(), error })?;
+        fresh.push((listener.name.clone(), listener.address.clone(), bound));
+    }
+    Ok(fresh)
+}

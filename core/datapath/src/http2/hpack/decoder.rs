@@ -1,0 +1,175 @@
+//! Decoding of header blocks (RFC 7541, section 3).
+
+use super::field::{Field, name_is_valid, value_is_valid};
+use super::list::{Header, HeaderList, Limits, Literal, Name, Span};
+use super::{Dictionary, TABLE_SIZE, Token, huffman, integer};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// The block cannot be decoded; the connection's tables no longer agree, so it has to end (RFC 7541, section 2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeError;
+
+/// Decodes the blocks of one direction of a connection, in order.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The newest first.
+    table: VecDeque<Rc<Field>>,
+    size: usize,
+    limit: Option<usize>,
+}
+
+impl Decoder {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(TABLE_SIZE)
+    }
+
+    fn make_room(&mut self, room: usize) {
+        while self.size + room > self.limit() {
+            let Some(field) = self.table.pop_back() else { break };
+            self.size -= field.size();
+        }
+    }
+
+    fn insert(&mut self, field: Rc<Field>) {
+        self.make_room(field.size());
+        if field.size() <= self.limit() {
+            self.size += field.size();
+            self.table.push_front(field);
+        }
+    }
+
+    /// Decodes one whole block into `list`, which the caller has cleared.
+    ///
+    /// A list that exceeds `limits`, or a name or value with forbidden characters, is marked in the list and is no error:
+    /// the table has to follow all the same.
+    pub fn decode(
+        &mut self,
+        dictionary: &Dictionary,
+        block: &[u8],
+        limits: Limits,
+        list: &mut HeaderList,
+    ) -> Result<(), DecodeError> {
+        let mut at = 0;
+        let mut fields_seen = false;
+        while let Some(&first) = block.get(at) {
+            if first & 0x80 != 0 {
+                let index = integer::read(block, &mut at, 7).ok_or(DecodeError)?;
+                let (header, size, well_formed) = match index {
+                    0 => return Err(DecodeError),
+                    1..=61 => (Header::Static(index as u8), dictionary.fields[index - 1].size(), true),
+                    _ => {
+                        let field = self.table.get(index - 62).ok_or(DecodeError)?;
+                        (Header::Shared(field.clone()), field.size(), field.well_formed)
+                    }
+                };
+                admit(list, limits, header, size, well_formed);
+            } else if first & 0xe0 == 0x20 {
+                let size = integer::read(block, &mut at, 5).ok_or(DecodeError)?;
+                if fields_seen || size > TABLE_SIZE {
+                    return Err(DecodeError);
+                }
+                self.limit = Some(size);
+                self.make_room(0);
+                continue;
+            } else {
+                self.literal(dictionary, block, &mut at, first, limits, list)?;
+            }
+            fields_seen = true;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn literal(
+        &mut self,
+        dictionary: &Dictionary,
+        block: &[u8],
+        at: &mut usize,
+        first: u8,
+        limits: Limits,
+        list: &mut HeaderList,
+    ) -> Result<(), DecodeError> {
+        let indexed = first & 0x40 != 0;
+        let text_before = list.text.len();
+        let index = integer::read(block, at, if indexed { 6 } else { 4 }).ok_or(DecodeError)?;
+        let (name, token, mut well_formed) = match index {
+            0 => {
+                let span = read_string(block, at, &mut list.text)?;
+                let name = &list.text[span.start as usize..span.end as usize];
+                (Name::Text(span), Token::of(name), name_is_valid(name))
+            }
+            1..=61 => (Name::Static(index as u8), dictionary.fields[index - 1].token(), true),
+            _ => {
+                let field = self.table.get(index - 62).ok_or(DecodeError)?;
+                (Name::Shared(field.clone()), field.token(), name_is_valid(field.name()))
+            }
+        };
+        let coded = !indexed && token == Token::Authorization && block.get(*at).is_some_and(|byte| byte & 0x80 != 0);
+        let value = if coded {
+            read_coded(block, at, &mut list.text)?
+        } else {
+            read_string(block, at, &mut list.text)?
+        };
+        well_formed &= coded || value_is_valid(&list.text[value.start as usize..value.end as usize]);
+        let name_length = match &name {
+            Name::Static(entry) => dictionary.fields[*entry as usize - 1].name().len(),
+            Name::Shared(field) => field.name().len(),
+            Name::Text(span) => (span.end - span.start) as usize,
+        };
+        let size = name_length + (value.end - value.start) as usize + 32;
+        let header = if indexed {
+            let bytes = |span: Span| &list.text[span.start as usize..span.end as usize];
+            let field = match &name {
+                Name::Static(entry) => {
+                    dictionary.field(dictionary.fields[*entry as usize - 1].name(), bytes(value))
+                }
+                Name::Shared(named) => dictionary.field(named.name(), bytes(value)),
+                Name::Text(span) => dictionary.field(bytes(*span), bytes(value)),
+            };
+            list.text.truncate(text_before);
+            self.insert(field.clone());
+            Header::Shared(field)
+        } else {
+            Header::Literal(Literal { name, token, value, coded, never_indexed: first & 0x10 != 0 })
+        };
+        if !admit(list, limits, header, size, well_formed) {
+            list.text.truncate(text_before);
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+fn admit(list: &mut HeaderList, limits: Limits, header: Header, size: usize, well_formed: bool) -> bool {
+    list.bytes += size;
+    list.malformed |= !well_formed;
+    if list.bytes > limits.bytes || list.headers.len() >= limits.fields {
+        list.oversize = true;
+        return false;
+    }
+    list.headers.push(header);
+    true
+}
+
+fn read_coded(block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, DecodeError> {
+    let length = integer::read(block, at, 7).ok_or(DecodeError)?;
+    let bytes = block.get(*at..*at + length).ok_or(DecodeError)?;
+    *at += length;
+    let start = text.len() as u32;
+    text.extend_from_slice(bytes);
+    Ok(Span { start, end: text.len() as u32 })
+}
+
+#[inline]
+fn read_string(block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, DecodeError> {
+    if block.get(*at).ok_or(DecodeError)? & 0x80 == 0 {
+        return read_coded(block, at, text);
+    }
+    let length = integer::read(block, at, 7).ok_or(DecodeError)?;
+    let bytes = block.get(*at..*at + length).ok_or(DecodeError)?;
+    *at += length;
+    let start = text.len() as u32;
+    huffman::decode(bytes, text).map_err(|_| DecodeError)?;
+    Ok(Span { start, end: text.len() as u32 })
+}

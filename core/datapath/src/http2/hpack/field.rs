@@ -1,0 +1,108 @@
+//! One header field, shared by every table and list of a worker.
+
+use super::Token;
+use super::static_table::STATIC_FIELDS;
+use crate::bytes::hash::hash;
+use std::rc::Rc;
+
+/// A name and a value, with what would otherwise be found out again for every request.
+#[derive(Debug)]
+pub struct Field {
+    bytes: Box<[u8]>,
+    name_length: u32,
+    pub(super) hash: u32,
+    token: Token,
+    /// No character in it that RFC 9113, section 8.2.1, forbids.
+    pub(super) well_formed: bool,
+    /// Index of this field, and of its name, in the static table; 0: not there.
+    pub(super) static_index: u8,
+    pub(super) static_name: u8,
+}
+
+impl Field {
+    pub fn name(&self) -> &[u8] {
+        &self.bytes[..self.name_length as usize]
+    }
+    pub fn value(&self) -> &[u8] {
+        &self.bytes[self.name_length as usize..]
+    }
+    pub fn token(&self) -> Token {
+        self.token
+    }
+    /// As the tables count it (RFC 7541, section 4.1).
+    pub fn size(&self) -> usize {
+        self.bytes.len() + 32
+    }
+    pub(super) fn same(&self, other: &Field) -> bool {
+        self.name_length == other.name_length && self.bytes == other.bytes
+    }
+}
+
+/// What all connections of a worker share: the static table as fields, and the key of the hashes.
+#[derive(Debug)]
+pub struct Dictionary {
+    pub(super) fields: Vec<Rc<Field>>,
+    seed: u64,
+}
+
+impl Dictionary {
+    /// `seed` must be unpredictable to clients, or they could choose fields that collide.
+    pub fn new(seed: u64) -> Self {
+        let mut dictionary = Dictionary { fields: Vec::with_capacity(STATIC_FIELDS.len()), seed };
+        for (name, value) in STATIC_FIELDS {
+            let field = dictionary.build(name.as_bytes(), value.as_bytes());
+            dictionary.fields.push(Rc::new(field));
+        }
+        dictionary
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub fn field(&self, name: &[u8], value: &[u8]) -> Rc<Field> {
+        Rc::new(self.build(name, value))
+    }
+
+    fn build(&self, name: &[u8], value: &[u8]) -> Field {
+        let mut bytes = Vec::with_capacity(name.len() + value.len());
+        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(value);
+        let at = |found: Option<usize>| found.map_or(0, |index| index as u8 + 1);
+        Field {
+            hash: hash(self.seed ^ name.len() as u64, &bytes) as u32,
+            bytes: bytes.into_boxed_slice(),
+            name_length: name.len() as u32,
+            token: Token::of(name),
+            well_formed: name_is_valid(name) && value_is_valid(value),
+            static_index: at(STATIC_FIELDS.iter().position(|f| f.0.as_bytes() == name && f.1.as_bytes() == value)),
+            static_name: at(STATIC_FIELDS.iter().position(|f| f.0.as_bytes() == name)),
+        }
+    }
+}
+
+/// RFC 9113, section 8.2.1, and the token rule of RFC 9110: what passes here may be written into HTTP/1.1 too.
+pub(super) fn name_is_valid(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b":").unwrap_or(name);
+    !rest.is_empty() && rest.iter().all(|&byte| NAME[byte as usize])
+}
+
+/// No control characters, no blanks at either end.
+#[inline]
+pub(super) fn value_is_valid(value: &[u8]) -> bool {
+    let controls = value.iter().fold(false, |bad, &byte| bad | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f));
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    !controls && !blank(value.first()) && !blank(value.last())
+}
+
+/// Lower-case token characters (RFC 9110, section 5.6.2).
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let allowed = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut at = 0;
+    while at < allowed.len() {
+        table[allowed[at] as usize] = true;
+        at += 1;
+    }
+    table
+};

@@ -1,0 +1,15 @@
+//! HTTP/2 (RFC 9113) without sockets: bytes in, events out, bytes to send in a buffer.
+
+pub mod connection;
+pub mod error;
+pub mod frame;
+pub mod hpack;
+mod guard;
+mod history;
+mod settings;
+
+pub use connection::{Config, Connection, Event, Role};
+pub use history::Ended;
+pub use error::{ConnectionError, ErrorCode};
+pub use frame::PREFACE;
+pub use guard::Offence;

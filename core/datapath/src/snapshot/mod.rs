@@ -1,0 +1,6 @@
+//! What the request path serves: compiled from a document, swapped whole.
+
+mod compile;
+pub mod document;
+
+pub use compile::{Address, Backend, Snapshot, compile_endpoints};

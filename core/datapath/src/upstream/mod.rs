@@ -1,0 +1,5 @@
+//! The backends' side: pools of connections, and which of them takes a request.
+
+mod pool;
+
+pub(crate) use pool::Pool;

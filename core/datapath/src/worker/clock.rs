@@ -1,0 +1,32 @@
+//! The time, read once in each turn of the loop.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    /// Nanoseconds and milliseconds since the worker began; they never go backwards.
+    pub(crate) now_ns: u64,
+    pub(crate) now_ms: u64,
+    /// Seconds since 1970, for tokens and the `date` field.
+    pub(crate) unix: u64,
+    unix_read_ms: u64,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let mut clock = Clock { start: Instant::now(), now_ns: 0, now_ms: 0, unix: 0, unix_read_ms: u64::MAX };
+        clock.tick();
+        clock
+    }
+
+    #[inline]
+    pub(crate) fn tick(&mut self) {
+        self.now_ns = self.start.elapsed().as_nanos() as u64;
+        self.now_ms = self.now_ns / 1_000_000;
+        if self.now_ms.wrapping_sub(self.unix_read_ms) >= 100 {
+            self.unix_read_ms = self.now_ms;
+            self.unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! From a request to a stream on a connection to its backend.
+
+use super::connection::{Connection, Protocol, Side, Stage};
+use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
+use super::facts::format_timeout;
+use super::transport::{configure, has_failed, is_connected};
+use super::{Key, Worker, answer};
+use crate::http2::Role;
+use crate::http2::hpack::Token;
+use crate::snapshot::{Address, Backend};
+use crate::tls::{Socket, Transport};
+use std::io;
+
+impl Worker {
+    /// Chooses the backend and, if a connection to it has room, sends the request there; else it waits for one.
+    #[inline]
+    pub(super) fn dispatch(&mut self, slot: u32) {
+        let pool = 0;
+        if self.pools.is_empty() {
+            self.answer(slot, answer::NO_BACKEND);
+            return;
+        }
+        self.exchanges[slot].pool = pool;
+        if self.pools[pool as usize].queue.is_empty()
+            && let Some((endpoint, connection)) = self.pick(pool)
+        {
+            self.join(slot, endpoint, connection);
+            return;
+        }
+        self.enqueue(slot, pool);
+    }
+
+    fn enqueue(&mut self, slot: u32, pool: u32) {
+        let exchange = &mut self.exchanges[slot];
+        exchange.phase = Phase::Queued;
+        let waiting = (slot, exchange.generation);
+        let chosen = &mut self.pools[pool as usize];
+        if chosen.queue.len() >= chosen.backend.max_pending {
+            self.answer(slot, answer::QUEUE_FULL);
+            return;
+        }
+        chosen.queue.push_back(waiting);
+        self.connect_for_queue(pool);
+    }
+
+    /// A connection with room for a stream, the endpoints taking turns. Endpoints without any are connected to.
+    #[inline]
+    fn pick(&mut self, pool: u32) -> Option<(u32, u32)> {
+        let chosen = &mut self.pools[pool as usize];
+        let count = chosen.endpoints.len();
+        let first = chosen.cursor;
+        let (mut found, mut lacking) = (None, None);
+        for step in 0..count {
+            let at = if first + step >= count { first + step - count } else { first + step };
+            let endpoint = &chosen.endpoints[at];
+            if endpoint.weight == 0 {
+                continue;
+            }
+            let ready = endpoint.connections.iter().copied().find(|&connection| {
+                self.connections.get(connection).is_some_and(|connection| {
+                    connection.stage == Stage::Open && connection.http2().is_some_and(|http2| http2.has_room())
+                })
+            });
+            match ready {
+                Some(connection) => {
+                    chosen.cursor = if at + 1 == count { 0 } else { at + 1 };
+                    found = Some((at as u32, connection));
+                    break;
+                }
+                None => lacking = lacking.or(Some(at as u32)),
+            }
+        }
+        if let Some(endpoint) = lacking {
+            self.connect_if_possible(pool, endpoint);
+        }
+        found
+    }
+
+    fn connect_if_possible(&mut self, pool: u32, endpoint: u32) -> bool {
+        let now_ms = self.clock.now_ms;
+        let chosen = &self.pools[pool as usize];
+        let target = &chosen.endpoints[endpoint as usize];
+        if !target.may_connect(now_ms) || target.connections.len() >= chosen.backend.max_connections {
+            return false;
+        }
+        self.connect(pool, endpoint);
+        true
+    }
+
+    /// Sees to it that somebody will take the queue: a connection that is being made, or a time to try again.
+    fn connect_for_queue(&mut self, pool: u32) {
+        let chosen = &mut self.pools[pool as usize];
+        if chosen.queue.is_empty() || chosen.is_connecting() {
+            return;
+        }
+        let count = chosen.endpoints.len();
+        let first = chosen.cursor;
+        for step in 0..count {
+            let at = (first + step) % count;
+            if self.connect_if_possible(pool, at as u32) {
+                self.pools[pool as usize].cursor = (at + 1) % count;
+                return;
+            }
+        }
+        let chosen = &self.pools[pool as usize];
+        let usable = chosen.endpoints.iter().filter(|endpoint| endpoint.weight > 0);
+        match usable.clone().map(|endpoint| endpoint.not_before_ms()).min() {
+            None => self.fail_queue(pool, answer::NO_ENDPOINT),
+            Some(at_ms) if at_ms > self.clock.now_ms => {
+                self.wheel.arm(&mut Default::default(), Key::Pool(pool), at_ms);
+            }
+            // All connections are full: the queue moves when a stream ends.
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn fail_queue(&mut self, pool: u32, with: answer::Answer) {
+        for (slot, generation) in std::mem::take(&mut self.pools[pool as usize].queue) {
+            if self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued) {
+                self.answer(slot, with);
+            }
+        }
+    }
+
+    /// Sends as many of the waiting requests as there is room for.
+    pub(super) fn drain_queue(&mut self, pool: u32) {
+        while let Some(&(slot, generation)) = self.pools[pool as usize].queue.front() {
+            let waits = self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued);
+            if waits {
+                let Some((endpoint, connection)) = self.pick(pool) else { break };
+                self.pools[pool as usize].queue.pop_front();
+                self.shorten_timeout(slot);
+                self.join(slot, endpoint, connection);
+            } else {
+                self.pools[pool as usize].queue.pop_front();
+            }
+        }
+        self.connect_for_queue(pool);
+    }
+
+    /// The backend is told the time that is left, not the one that the client began with.
+    fn shorten_timeout(&mut self, slot: u32) {
+        let exchange = &mut self.exchanges[slot];
+        let left_ms = exchange.deadline_ms.saturating_sub(self.clock.now_ms);
+        if exchange.deadline_ms == 0 {
+            return;
+        }
+        if let Some(head) = &mut exchange.head
+            && let Some(at) = head.list.find_token(&self.dictionary, Token::GrpcTimeout)
+        {
+            head.list.set_value(&self.dictionary, at, format_timeout(left_ms.max(1)).as_bytes());
+        }
+    }
+
+    /// Opens the upstream stream and sends the request's fields, and what has arrived of its body.
+    #[inline]
+    fn join(&mut self, slot: u32, endpoint: u32, connection: u32) {
+        let exchange = &mut self.exchanges[slot];
+        let Some(upstream) = self.connections.get(connection) else { return };
+        let Some(http2) = upstream.http2() else { return };
+        let Some(stream) = http2.open_stream(slot) else { return };
+        let waiting = exchange.pending[UPSTREAM].is_some();
+        let end_stream = exchange.sides[CLIENT].ended && !waiting;
+        if let Some(head) = &exchange.head {
+            http2.headers(stream, end_stream, |encoder, out| encoder.list(&head.list, out));
+        }
+        exchange.phase = Phase::Joined;
+        exchange.endpoint = endpoint;
+        exchange.sides[UPSTREAM] = Half {
+            connection,
+            stream,
+            send_window: http2.initial_send_window(),
+            receive_window: self.snapshot.limits.stream_window_bytes as i32,
+            ..Half::ABSENT
+        };
+        self.mark(connection);
+        if waiting {
+            self.pump(slot, UPSTREAM);
+        }
+    }
+
+    fn connect(&mut self, pool: u32, endpoint: u32) {
+        let chosen = &self.pools[pool as usize];
+        let timeout_ms = chosen.backend.connect_timeout_ms;
+        let user_timeout_ms = self.snapshot.limits.tcp_user_timeout_ms;
+        let opened = open(&chosen.backend, &chosen.endpoints[endpoint as usize].address, user_timeout_ms);
+        let now_ms = self.clock.now_ms;
+        let Ok(transport) = opened else {
+            self.connect_failed(pool, endpoint);
+            return;
+        };
+        let side = Side::Upstream { pool, endpoint };
+        let slot = self.connections.insert(Connection::new(side, transport, Stage::Connecting, now_ms));
+        let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
+        target.connections.push(slot);
+        target.connecting += 1;
+        if self.register(slot).is_err() {
+            self.close_connection(slot);
+            return;
+        }
+        self.arm_connection(slot, now_ms + timeout_ms);
+    }
+
+    /// The socket of a connection that was being made is writable: it is connected, or has failed.
+    pub(super) fn connected(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get(slot) else { return };
+        if has_failed(connection.transport.stream()) {
+            self.close_connection(slot);
+            return;
+        }
+        if !is_connected(connection.transport.stream()) {
+            return;
+        }
+        let Side::Upstream { pool, endpoint } = connection.side else { return };
+        connection.stage = Stage::Open;
+        connection.head_since_ms = self.clock.now_ms;
+        let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
+        target.connecting = target.connecting.saturating_sub(1);
+        target.succeeded();
+        self.speak_http2(slot, Role::Client);
+        self.drain_queue(pool);
+    }
+
+    /// One endpoint could not be reached. Those who wait may try another one as often as the backend's policy says.
+    pub(super) fn connect_failed(&mut self, pool: u32, endpoint: u32) {
+        let now_ms = self.clock.now_ms;
+        let chosen = &mut self.pools[pool as usize];
+        chosen.endpoints[endpoint as usize].failed(now_ms);
+        if chosen.is_connecting() {
+            return;
+        }
+        let retries = match chosen.backend.retry_on.contains(&crate::snapshot::document::RetryOn::ConnectFailure) {
+            true => chosen.backend.retry_attempts,
+            false => 0,
+        };
+        let queue = std::mem::take(&mut chosen.queue);
+        for (slot, generation) in queue {
+            let Some(exchange) = self.exchanges.current(slot, generation) else { continue };
+            if exchange.phase != Phase::Queued {
+                continue;
+            }
+            if exchange.attempts >= retries {
+                self.answer(slot, answer::CONNECT_FAILED);
+            } else {
+                exchange.attempts += 1;
+                self.pools[pool as usize].queue.push_back((slot, generation));
+            }
+        }
+        self.connect_for_queue(pool);
+    }
+
+    /// A connection to an endpoint that is gone, or that is going away, takes no more streams.
+    pub(super) fn retire(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get(slot) else { return };
+        if let Side::Upstream { pool, endpoint } = connection.side {
+            let idle = connection.stream_count() == 0;
+            let connecting = connection.stage == Stage::Connecting;
+            let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
+            if !connecting {
+                target.connections.retain(|&held| held != slot);
+            }
+            if idle {
+                self.close_connection(slot);
+            }
+        }
+    }
+
+    /// Nothing refers to the connection as one that takes requests.
+    pub(super) fn leave_pool(&mut self, slot: u32, side: Side, stage: Stage) {
+        let Side::Upstream { pool, endpoint } = side else { return };
+        let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
+        target.connections.retain(|&held| held != slot);
+        if stage == Stage::Connecting {
+            target.connecting = target.connecting.saturating_sub(1);
+            self.connect_failed(pool, endpoint);
+        }
+    }
+
+    pub(super) fn is_idle_upstream(&mut self, slot: u32) -> bool {
+        slot != NONE
+            && self.connections.get(slot).is_some_and(|connection| match &connection.protocol {
+                Protocol::Http2(http2) => http2.stream_count() == 0 && http2.is_going_away(),
+                _ => false,
+            })
+    }
+}
+
+fn open(backend: &Backend, address: &Address, user_timeout_ms: u64) -> io::Result<Transport> {
+    let socket = match address {
+        Address::Tcp(address) => mio::net::TcpStream::connect(*address).map(Socket::Tcp)?,
+        Address::Unix(path) => mio::net::UnixStream::connect(path).map(Socket::Unix)?,
+    };
+    configure(&socket, user_timeout_ms);
+    match &backend.tls {
+        Some(settings) => Transport::connect_tls(socket, settings),
+        None => Ok(Transport::Plain(socket)),
+    }
+}

@@ -1,0 +1,237 @@
+//! A request's header fields: what they ask for, and what the backend shall see of them.
+
+use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
+use super::facts::{Facts, parse_timeout};
+use super::connection::Protocol;
+use super::{Head, Worker};
+use crate::bytes::wheel::Armed;
+use crate::http2::hpack::{HeaderList, Token};
+use crate::http2::{ConnectionError, ErrorCode};
+
+/// The longest `x-request-id` of a client that is passed on; a longer one is replaced.
+const LONGEST_REQUEST_ID: usize = 128;
+
+impl Worker {
+    /// A stream that a client opens. What it must not do ends the stream, or the connection if it does so often.
+    pub(super) fn request(
+        &mut self,
+        connection: u32,
+        stream: u32,
+        end_stream: bool,
+        list: &mut HeaderList,
+    ) -> Result<(), ConnectionError> {
+        let facts = match Facts::read(&self.dictionary, list) {
+            Some(facts) if !list.is_malformed() => facts,
+            _ if list.is_oversize() => return self.refuse_oversize(connection, stream, end_stream),
+            _ => return self.reset_offender(connection, stream),
+        };
+        if end_stream && facts.content_length != u64::MAX && facts.content_length > 0 {
+            return self.reset_offender(connection, stream);
+        }
+        let slot = self.open_exchange(connection, stream, end_stream, &facts);
+        if list.is_oversize() {
+            self.answer(slot, super::answer::OVERSIZE_HEADERS);
+            return Ok(());
+        }
+        self.prepare(connection, slot, &facts, list);
+        self.keep_head(slot, list);
+        self.dispatch(slot);
+        Ok(())
+    }
+
+    fn reset_offender(&mut self, slot: u32, stream: u32) -> Result<(), ConnectionError> {
+        let now_ms = self.clock.now_ms;
+        match self.connections.get(slot).and_then(|connection| connection.http2()) {
+            Some(http2) => http2.reset_offender(stream, ErrorCode::PROTOCOL_ERROR, now_ms),
+            None => {
+                let exchange = self.open_bare_exchange(slot, stream, true, false);
+                self.answer(exchange, super::answer::BAD_REQUEST);
+                Ok(())
+            }
+        }
+    }
+
+    /// The pseudo fields may be among those that were dropped, so it is not known whether this is gRPC.
+    fn refuse_oversize(&mut self, connection: u32, stream: u32, end_stream: bool) -> Result<(), ConnectionError> {
+        let slot = self.open_bare_exchange(connection, stream, end_stream, false);
+        self.answer(slot, super::answer::OVERSIZE_HEADERS);
+        Ok(())
+    }
+
+    fn open_exchange(&mut self, connection: u32, stream: u32, end_stream: bool, facts: &Facts) -> u32 {
+        let slot = self.open_bare_exchange(connection, stream, end_stream, facts.grpc);
+        self.exchanges[slot].sides[CLIENT].remaining = facts.content_length;
+        slot
+    }
+
+    pub(super) fn open_bare_exchange(&mut self, connection: u32, stream: u32, end_stream: bool, grpc: bool) -> u32 {
+        let slot = self.exchanges.open();
+        let mut send_window = i32::MAX;
+        let mut receive_window = self.snapshot.limits.stream_window_bytes as i32;
+        if let Some(connection) = self.connections.get(connection) {
+            connection.requests += 1;
+            match &mut connection.protocol {
+                Protocol::Http2(http2) => {
+                    http2.insert_stream(stream, slot);
+                    send_window = http2.initial_send_window();
+                }
+                Protocol::Http1(http1) => {
+                    http1.exchange = Some(slot);
+                    receive_window = i32::MAX;
+                }
+                Protocol::Unknown => {}
+            }
+        }
+        let exchange = &mut self.exchanges[slot];
+        exchange.phase = Phase::Queued;
+        exchange.sides[CLIENT] = Half {
+            connection,
+            stream,
+            send_window,
+            receive_window,
+            ended: end_stream,
+            headed: true,
+            ..Half::ABSENT
+        };
+        exchange.sides[UPSTREAM] = Half::ABSENT;
+        exchange.pool = NONE;
+        exchange.grpc = grpc;
+        exchange.attempts = 0;
+        exchange.started_ns = self.clock.now_ns;
+        exchange.deadline_ms = 0;
+        exchange.idle_timeout_ms = 0;
+        exchange.status = 0;
+        exchange.grpc_status = u8::MAX;
+        exchange.reason = "";
+        exchange.armed = Armed::default();
+        slot
+    }
+
+    /// Turns the client's fields into those that the backend gets.
+    #[inline]
+    fn prepare(&mut self, connection: u32, slot: u32, facts: &Facts, list: &mut HeaderList) {
+        if let Some(at) = facts.grpc_timeout.get()
+            && let Some(timeout_ms) = parse_timeout(list.value(&self.dictionary, at))
+        {
+            self.set_deadline(slot, timeout_ms);
+        }
+        let Some(connection) = self.connections.get(connection) else { return };
+        let tls = connection.transport.is_tls();
+        let certificate = connection.client_certificate.clone();
+        let trusted = self.snapshot.xff_trusted_hops > 0;
+        match (facts.forwarded_for.get(), &connection.forwarded_for) {
+            (Some(at), _) => {
+                let mut chain = list.value(&self.dictionary, at).to_vec();
+                chain.extend_from_slice(b", ");
+                chain.extend_from_slice(connection.peer_address.as_bytes());
+                list.set_value(&self.dictionary, at, &chain);
+            }
+            (None, Some(field)) => list.push_shared(field),
+            (None, None) => {
+                let field = self.dictionary.field(b"x-forwarded-for", connection.peer_address.as_bytes());
+                list.push_shared(&field);
+                connection.forwarded_for = Some(field);
+            }
+        }
+        let scheme = if tls { &self.own.https } else { &self.own.http };
+        match facts.forwarded_proto.get() {
+            Some(_) if trusted => {}
+            Some(at) => list.set_shared(at, scheme),
+            None => list.push_shared(scheme),
+        }
+        let request_id = facts.request_id.get();
+        if request_id.is_none_or(|at| !(1..=LONGEST_REQUEST_ID).contains(&list.value(&self.dictionary, at).len())) {
+            let id = request_id_text(self.next_random(), self.next_random());
+            match request_id {
+                Some(at) => list.set_value(&self.dictionary, at, &id),
+                None => list.push_named(&self.own.request_id, &id),
+            }
+        }
+        if facts.asserted || facts.host.get().is_some() {
+            self.strip(facts, list);
+        }
+        if let Some(field) = certificate {
+            list.push_shared(&field);
+        }
+    }
+
+    /// Drops what only we may assert, and `host`, which `:authority` replaces.
+    fn strip(&mut self, facts: &Facts, list: &mut HeaderList) {
+        if facts.authority.get().is_none()
+            && let Some(at) = facts.host.get()
+        {
+            let host = list.value(&self.dictionary, at).to_vec();
+            list.push_front(&self.dictionary, b":authority", &host);
+        }
+        list.retain(&self.dictionary, |token| token != Token::Asserted && token != Token::Host);
+    }
+
+    /// Keeps the fields as long as they may have to be sent again, or written to the log.
+    #[inline]
+    fn keep_head(&mut self, slot: u32, list: &mut HeaderList) {
+        let mut head = self.spare_heads.pop().unwrap_or_default();
+        std::mem::swap(&mut head.list, list);
+        head.replayable = true;
+        self.exchanges[slot].head = Some(head);
+    }
+
+    /// The heads of finished requests serve the next ones, unless they grew unusually large.
+    #[inline]
+    pub(super) fn reuse_head(&mut self, mut head: Box<Head>) {
+        if self.spare_heads.len() < super::SPARE_HEADS && head.list.footprint() < 8 << 10 {
+            head.list.clear();
+            head.body.clear();
+            if head.body.capacity() > 4 << 10 {
+                head.body = Vec::new();
+            }
+            self.spare_heads.push(head);
+        }
+    }
+
+    /// Trailers of a request, which few protocols have.
+    pub(super) fn request_trailers(
+        &mut self,
+        connection: u32,
+        stream: u32,
+        slot: u32,
+        end_stream: bool,
+        list: &mut HeaderList,
+    ) -> Result<(), ConnectionError> {
+        let exchange = &mut self.exchanges[slot];
+        if exchange.sides[CLIENT].ended {
+            return self.stream_error(connection, CLIENT, stream, slot, ErrorCode::STREAM_CLOSED);
+        }
+        let dictionary = &self.dictionary;
+        let forbidden = (0..list.len()).map(|index| list.token(dictionary, index));
+        let bad = forbidden.into_iter().any(|token| token.is_pseudo() || token == Token::ConnectionSpecific);
+        let short = exchange.sides[CLIENT].remaining != u64::MAX && exchange.sides[CLIENT].remaining > 0;
+        if bad || short || !end_stream || list.is_malformed() || list.is_oversize() {
+            return self.stream_error(connection, CLIENT, stream, slot, ErrorCode::PROTOCOL_ERROR);
+        }
+        exchange.sides[CLIENT].ended = true;
+        list.retain(dictionary, |token| {
+            !matches!(token, Token::Asserted | Token::Authorization | Token::Cookie | Token::Host | Token::ContentLength)
+        });
+        if let Some(head) = &mut exchange.head {
+            head.replayable = false;
+        }
+        let trailers = Box::new(std::mem::take(list));
+        self.send_trailers(slot, UPSTREAM, trailers);
+        Ok(())
+    }
+}
+
+/// A random UUID (version 4) as text.
+fn request_id_text(high: u64, low: u64) -> [u8; 36] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bits = u128::from(high & !0xf000 | 0x4000) << 64 | u128::from(low & !(0b11 << 62) | 0b10 << 62);
+    let mut text = [b'-'; 36];
+    let mut shift = 128;
+    for (index, character) in text.iter_mut().enumerate() {
+        if !matches!(index, 8 | 13 | 18 | 23) {
+            shift -= 4;
+            *character = DIGITS[(bits >> shift) as usize & 15];
+        }
+    }
+    text
+}

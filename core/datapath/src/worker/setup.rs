@@ -1,0 +1,164 @@
+//! A worker's beginning, the snapshots it adopts, and the connections it is given.
+
+use super::connection::{Connection, Protocol, Side, Stage};
+use super::transport::configure;
+use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
+use crate::bytes::hash::random_seed;
+use crate::bytes::wheel::Wheel;
+use crate::http2::hpack::{Dictionary, HeaderList, Limits};
+use crate::http2::{self, Role};
+use crate::shared::{Mailbox, Shared};
+use crate::snapshot::{Address, Snapshot};
+use crate::tls::{Socket, Transport, forwarded_client_cert};
+use crate::upstream::Pool;
+use mio::{Interest, Poll, Token};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl OwnFields {
+    fn new(dictionary: &Dictionary) -> Self {
+        OwnFields {
+            server: dictionary.field(b"server", b"tidegate"),
+            date: dictionary.field(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT"),
+            date_unix: 0,
+            http: dictionary.field(b"x-forwarded-proto", b"http"),
+            https: dictionary.field(b"x-forwarded-proto", b"https"),
+            request_id: dictionary.field(b"x-request-id", b""),
+            grpc: dictionary.field(b"content-type", b"application/grpc"),
+            json: dictionary.field(b"content-type", b"application/json"),
+            ok: dictionary.field(b":status", b"200"),
+        }
+    }
+}
+
+impl Worker {
+    pub fn new(poll: Poll, shared: Arc<Shared>, mailbox: Arc<Mailbox>, snapshot: Arc<Snapshot>) -> Self {
+        let clock = Clock::new();
+        let dictionary = Dictionary::new(random_seed());
+        let mut worker = Worker {
+            poll,
+            own: OwnFields::new(&dictionary),
+            dictionary,
+            random: random_seed(),
+            shared,
+            mailbox,
+            snapshot: snapshot.clone(),
+            connections: Connections::default(),
+            exchanges: Exchanges::default(),
+            pools: Vec::new(),
+            dirty: Vec::new(),
+            again: Vec::new(),
+            list: HeaderList::default(),
+            spare_heads: Vec::new(),
+            buffer: vec![0; READ_BUFFER],
+            wheel: Wheel::new(clock.now_ms),
+            due: Vec::new(),
+            clock,
+            stopping: false,
+        };
+        worker.adopt(snapshot);
+        worker
+    }
+
+    /// Exchanges go on with what they have chosen; pools keep their connections where the backend's name stays.
+    pub(super) fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        for pool in &mut self.pools {
+            pool.current = false;
+        }
+        for backend in &snapshot.backends {
+            match self.pools.iter().position(|pool| pool.backend.name == backend.name) {
+                Some(at) => {
+                    self.pools[at].backend = backend.clone();
+                    self.pools[at].current = true;
+                    self.update_endpoints(at as u32, &backend.endpoints);
+                }
+                None => self.pools.push(Pool::new(backend.clone())),
+            }
+        }
+        for at in 0..self.pools.len() {
+            if !self.pools[at].current {
+                self.update_endpoints(at as u32, &[]);
+            }
+        }
+        self.snapshot = snapshot;
+    }
+
+    pub(super) fn set_endpoints(&mut self, backend: &str, endpoints: &[(Address, u32)]) {
+        if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
+            self.update_endpoints(at as u32, endpoints);
+        }
+    }
+
+    fn update_endpoints(&mut self, pool: u32, endpoints: &[(Address, u32)]) {
+        for connection in self.pools[pool as usize].set_endpoints(endpoints) {
+            self.retire(connection);
+        }
+        self.drain_queue(pool);
+    }
+
+    pub(super) fn http2_config(&self) -> http2::Config {
+        let limits = &self.snapshot.limits;
+        http2::Config {
+            max_concurrent_streams: limits.max_concurrent_streams,
+            stream_window: limits.stream_window_bytes,
+            connection_window: limits.connection_window_bytes,
+            headers: Limits { bytes: limits.max_header_bytes as usize, fields: limits.max_headers.min(200) as usize },
+        }
+    }
+
+    pub(super) fn accept(&mut self, socket: Socket, listener: Arc<str>) {
+        let limits = &self.snapshot.limits;
+        configure(&socket, limits.tcp_user_timeout_ms);
+        let tls = self.snapshot.listeners.iter().find(|known| known.name == *listener).map(|known| known.tls.clone());
+        let transport = match tls {
+            Some(Some(config)) => Transport::accept_tls(socket, config),
+            Some(None) => Ok(Transport::Plain(socket)),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let Ok(transport) = transport else {
+            self.mailbox.clients.fetch_sub(1, Relaxed);
+            return;
+        };
+        let now_ms = self.clock.now_ms;
+        let (timeout_ms, age_ms, grace_ms) =
+            (limits.header_timeout_ms, limits.max_connection_age_ms, limits.max_connection_age_grace_ms);
+        let mut connection = Connection::new(Side::Client, transport, Stage::Open, now_ms);
+        connection.listener = Some(listener);
+        if age_ms > 0 {
+            let jittered = age_ms - age_ms / 10 + self.next_random() % (age_ms / 5).max(1);
+            connection.drain_ms = now_ms + jittered;
+            connection.end_ms = now_ms + jittered + grace_ms;
+        }
+        let slot = self.connections.insert(connection);
+        if self.register(slot).is_err() {
+            self.connections.remove(slot);
+            self.mailbox.clients.fetch_sub(1, Relaxed);
+            return;
+        }
+        self.arm_connection(slot, now_ms + timeout_ms);
+        self.readable(slot);
+    }
+
+    pub(super) fn register(&mut self, slot: u32) -> std::io::Result<()> {
+        let Some(connection) = self.connections.get(slot) else { return Ok(()) };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(connection.transport.stream_mut(), Token(slot as usize), interest)
+    }
+
+    /// Says to backends who the client is, once its certificate is verified.
+    pub(super) fn take_client_certificate(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get(slot) else { return };
+        let value = connection.transport.peer_certificate().and_then(forwarded_client_cert);
+        connection.client_certificate =
+            value.map(|value| self.dictionary.field(b"x-forwarded-client-cert", value.as_bytes()));
+    }
+
+    pub(super) fn speak_http2(&mut self, slot: u32, role: Role) {
+        let config = self.http2_config();
+        let now_ms = self.clock.now_ms;
+        if let Some(connection) = self.connections.get(slot) {
+            connection.protocol = Protocol::Http2(Box::new(http2::Connection::new(role, config, now_ms)));
+        }
+        self.mark(slot);
+    }
+}

@@ -1,0 +1,12 @@
+mod cache;
+mod decisions;
+mod hostile;
+mod keys;
+mod locations;
+mod mint;
+mod statuses;
+mod store;
+mod tokens;
+mod userinfo;
+mod waiting;
+mod world;

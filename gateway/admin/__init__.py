@@ -1,0 +1,1 @@
+"""What operators and machines may ask a running gateway: probes, metrics, and pages that show its state."""

@@ -1,0 +1,69 @@
+"""What the process itself knows at one moment, apart from what the core says. Pages and metrics are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.configuration.model import GatewayConfig
+from gateway.core import Core
+from gateway.discover.directory import BackendReport
+from gateway.keys.refresh import KeyReport
+from gateway.lifecycle.drain import Phase
+from gateway.lifecycle.reload import ReloadReport
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of readiness; `reason` says why it does not hold."""
+
+    name: str
+    holds: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`version` is that of the snapshot that serves, "" before the first; `started_at` is in Unix seconds."""
+
+    config: GatewayConfig
+    version: str
+    snapshot: bytes
+    started_at: float
+    workers: int
+    addresses: Mapping[str, str]
+    phase: Phase
+    keys: tuple[KeyReport, ...]
+    keys_attempted: bool
+    backends: tuple[BackendReport, ...]
+    reloads: ReloadReport
+    warnings: tuple[str, ...]
+
+
+class Subject(Protocol):
+    """The gateway that the admin server shows."""
+
+    @property
+    def core(self) -> Core: ...
+    def facts(self) -> Facts: ...
+
+
+def readiness(facts: Facts) -> tuple[Check, ...]:
+    """The conditions under which this process should be sent requests."""
+    absent = [listener.name for listener in facts.config.listeners if listener.name not in facts.addresses]
+    waiting = [report.provider for report in facts.keys if report.fetches == 0]
+    empty = [report.backend for report in facts.backends if not report.endpoints]
+    usable = not facts.backends or len(empty) < len(facts.backends)
+    return (
+        Check("snapshot-applied", facts.version != "", "no configuration is served yet"),
+        Check("listeners-bound", facts.version != "" and not absent, f"not bound: {', '.join(absent) or 'any'}"),
+        Check("keys-attempted", facts.keys_attempted, f"the first fetch is under way: {', '.join(waiting)}"),
+        Check("backends-have-endpoints", usable, f"no endpoint is known: {', '.join(empty)}"),
+        Check("not-draining", facts.phase is Phase.SERVING, f"the process is {facts.phase.value}"),
+    )
+
+
+def is_ready(facts: Facts) -> bool:
+    """Whether every check holds."""
+    return all(check.holds for check in readiness(facts))

@@ -1,0 +1,101 @@
+"""HTTP bindings of methods: the grammar of path templates, and whose rule wins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..model import Binding
+from ..problems import Place, Problems
+from ..selectors import last_match
+from .definition import HttpRule
+from .descriptors import HEALTH_SERVICE, Described
+
+_LITERAL = r"(?:[A-Za-z0-9._~!$&'()+,;@-]|%[0-9A-Fa-f]{2})+"
+_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
+_FIELD_PATH = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
+_SEGMENT = rf"(?:\*\*|\*|{_LITERAL})"
+_VARIABLE = rf"\{{(?P<field>{_FIELD_PATH})(?:=(?P<inner>{_SEGMENT}(?:/{_SEGMENT})*))?\}}"
+_PART = re.compile(rf"/(?:{_VARIABLE}|(?P<plain>{_SEGMENT}))", re.ASCII)
+_CUSTOM_VERB = re.compile(rf":{_LITERAL}", re.ASCII)
+_HTTP_METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
+
+
+def check_template(text: str) -> str:
+    """A path template in the grammar of google/api/http.proto, as given. ValueError says what is wrong."""
+    position, variables, after_double_star = 0, set[str](), False
+    while part := _PART.match(text, position):
+        if after_double_star:
+            raise ValueError(f'"{text}": ** must be the last segment')
+        segments = part["inner"] or part["plain"] or "*"
+        if "**" in segments.split("/")[:-1]:
+            raise ValueError(f'"{text}": ** must be the last segment')
+        after_double_star = segments.endswith("**")
+        if part["field"] in variables:
+            raise ValueError(f'"{text}": variable {part["field"]} stands twice')
+        if part["field"]:
+            variables.add(part["field"])
+        position = part.end()
+    if verb := _CUSTOM_VERB.match(text, position):
+        position = verb.end()
+    if position == 0 and text == "/":
+        return text
+    if position == 0 or position != len(text):
+        raise ValueError(
+            f'"{text}" is not a path template, such as /v1/{{name=shelves/*}}:read (see at "{text[position:]}")'
+        )
+    return text
+
+
+def check_http_method(text: str) -> str:
+    """An HTTP method, in capitals. ValueError says what is wrong."""
+    if text == "*":
+        raise ValueError('"*" is not supported: write one binding for each HTTP method')
+    if not _HTTP_METHOD.fullmatch(text):
+        raise ValueError(f'"{text}" is not an HTTP method')
+    return text.upper()
+
+
+def bindings_by_method(
+    rules: Sequence[HttpRule], methods: Sequence[str], described: Described, problems: Problems
+) -> dict[str, tuple[Binding, ...]]:
+    """The bindings of each method that has some: the last rule for it, else its annotation."""
+    _check_rules(rules, described, problems)
+    result: dict[str, tuple[Binding, ...]] = {}
+    owners: dict[tuple[str, str], str] = {}
+    for method in methods:
+        rule = last_match(rules, lambda rule: rule.selector, method)
+        bindings = rule.bindings if rule else _annotated(method, described)
+        place = rule.place if rule else Place("descriptors", 0, method)
+        for binding in bindings:
+            owner = owners.setdefault((binding.verb, binding.template), method)
+            if owner != method:
+                problems.error(place, f"{binding.verb} {binding.template} is bound to {owner} already")
+        if bindings:
+            result[method] = bindings
+    return result
+
+
+def _annotated(method: str, described: Described) -> tuple[Binding, ...]:
+    service, _, name = method.rpartition(".")
+    return next((known.bindings for known in described.get(service, ()) if known.name == name), ())
+
+
+def _check_rules(rules: Sequence[HttpRule], described: Described, problems: Problems) -> None:
+    seen: dict[str, Place] = {}
+    for rule in rules:
+        if rule.selector.endswith("*") or "," in rule.selector:
+            problems.error(rule.place, "an http rule is for one method: give its full name as the selector")
+            continue
+        if rule.selector in seen:
+            problems.warning(
+                rule.place, f"replaces the rule for {rule.selector} at {seen[rule.selector]}: the last wins"
+            )
+        seen[rule.selector] = rule.place
+        service = rule.selector.rpartition(".")[0]
+        if service not in described and service != HEALTH_SERVICE:
+            problems.error(
+                rule.place,
+                f"{rule.selector} cannot be reached as HTTP and JSON without the descriptor of {service}",
+                "give --proto_descriptor=FILE or TIDEGATE_PROTO_DESCRIPTOR",
+            )

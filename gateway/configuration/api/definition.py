@@ -1,0 +1,78 @@
+"""An API as rules over selectors, before it is known which methods there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model import Binding, Requirement
+from ..problems import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One gRPC service; `methods` are the names that were listed, none for all that its descriptor has."""
+
+    name: str
+    place: Place
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`selector` has been checked by `selectors.check_selector`."""
+
+    selector: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationRule(Rule):
+    requirements: tuple[Requirement, ...] = ()
+    allow_without_credential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRule(Rule):
+    """Whether callers without an established identity (an API key, or a verified token instead) may call."""
+
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRule(Rule):
+    """Replaces the bindings that the descriptor's annotations give a method."""
+
+    bindings: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRule(Rule):
+    """None leaves to the routes where the method goes, and to the defaults how long it may take (seconds)."""
+
+    backend: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorSet:
+    """A serialized google.protobuf.FileDescriptorSet and where it came from."""
+
+    data: bytes
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDefinition:
+    """`services` None: every service of the descriptors. `usage_rules` None: callers need no identity."""
+
+    services: tuple[Service, ...] | None = None
+    authentication_rules: tuple[AuthenticationRule, ...] = ()
+    usage_rules: tuple[UsageRule, ...] | None = None
+    http_rules: tuple[HttpRule, ...] = ()
+    backend_rules: tuple[BackendRule, ...] = ()
+    descriptors: tuple[DescriptorSet, ...] = ()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        usage = self.usage_rules or ()
+        return (*self.authentication_rules, *usage, *self.http_rules, *self.backend_rules)

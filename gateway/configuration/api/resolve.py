@@ -1,0 +1,34 @@
+"""Applies an API's rules to its methods."""
+
+from __future__ import annotations
+
+from ..model import Method
+from ..problems import Place, Problems
+from ..selectors import last_match
+from .access import access_by_method
+from .bindings import bindings_by_method
+from .definition import ApiDefinition
+from .descriptors import Described
+from .surface import method_names
+
+
+def resolve_methods(
+    definition: ApiDefinition, described: Described, usage_place: Place, problems: Problems
+) -> tuple[Method, ...]:
+    """Every method of the API with what holds for it. What is wrong goes to `problems`."""
+    names = method_names(definition, described, problems)
+    access = access_by_method(definition, names, usage_place, problems)
+    bindings = bindings_by_method(definition.http_rules, names, described, problems)
+    methods = []
+    for name in names:
+        rule = last_match(definition.backend_rules, lambda rule: rule.selector, name)
+        methods.append(
+            Method(
+                name,
+                backend=rule.backend if rule else None,
+                timeout=rule.timeout if rule else None,
+                access=access[name],
+                bindings=bindings.get(name, ()),
+            )
+        )
+    return tuple(methods)

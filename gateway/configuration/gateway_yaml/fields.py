@@ -1,0 +1,316 @@
+"""The shape of a `gateway.yaml`, from which its JSON schema is published (docs/reference/gateway.schema.json)."""
+
+from __future__ import annotations
+
+from ..api.bindings import check_http_method, check_template
+from ..flag_backend import RETRY_CONDITIONS
+from ..flag_values import LEAST, MOST, check_health_path
+from ..quantities import check_listen_address, check_target
+from ..selectors import check_selector
+from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
+from ..tls_names import TLS12_SUITES, TLS13_SUITES
+
+API_VERSION = "tidegate.dev/v1"
+KIND = "Gateway"
+
+_DURATION = Quantity("duration")
+_PATH = Text(what="a path")
+_NAME = Text(what="a name")
+
+
+def _needed(shape: Shape, reason: str = "") -> Field:
+    return Field(shape, reason, required=True)
+
+
+def _size(name: str) -> Quantity:
+    return Quantity("size", LEAST.get(name, 0), MOST.get(name))
+
+
+_KEY_PAIR = Record(
+    {
+        "directory": Field(_PATH, "Holds tls.*, server.* or nginx.*."),
+        "chain": Field(_PATH, "Certificate and its issuers (PEM)."),
+        "key": Field(_PATH, "The certificate's key (PEM)."),
+    },
+    one_of=("directory", "chain"),
+    one_needed=True,
+)
+
+_LISTENER = Record(
+    {
+        "name": _needed(_NAME),
+        "address": _needed(
+            Text(parse=check_listen_address, what="an address"), "IP:PORT, [IPv6]:PORT or unix:///path."
+        ),
+        "tls": Field(
+            Record(
+                {
+                    "certificates": _needed(
+                        Listing(_KEY_PAIR, least=1), "Chosen by SNI; without SNI or where none matches, the first."
+                    ),
+                    "clientCa": Field(_PATH, "CA certificates (PEM) that clients' certificates must come from."),
+                    "clientCertificate": Field(
+                        Text(choices=("none", "optional", "required")), "Default: required where clientCa is given."
+                    ),
+                    "minimumVersion": Field(Text(choices=("1.2", "1.3")), "Default: 1.2."),
+                    "maximumVersion": Field(Text(choices=("1.2", "1.3")), "Default: 1.3."),
+                    "cipherSuites": Field(Listing(Text(choices=(*TLS13_SUITES, *TLS12_SUITES)), least=1)),
+                }
+            ),
+            "TLS; absent: cleartext.",
+        ),
+    }
+)
+
+_BACKEND = Record(
+    {
+        "name": _needed(_NAME),
+        "targets": _needed(
+            Listing(Text(parse=check_target, what="an address"), least=1),
+            "HOST:PORT, [IPv6]:PORT or unix:///path; every address that a host name has is used.",
+        ),
+        "tls": Field(
+            Record(
+                {
+                    "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
+                    "client": Field(_KEY_PAIR, "Shown to the backend."),
+                    "serverName": Field(_NAME, "Default: the first target's host."),
+                }
+            ),
+            "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults.",
+        ),
+        "authority": Field(_NAME, "Replaces the client's :authority."),
+        "retry": Field(
+            Record(
+                {
+                    "attempts": Field(Number(), "After the first. Default: 1."),
+                    "on": Field(
+                        Listing(Text(choices=RETRY_CONDITIONS)),
+                        "Default: connect-failure, refused-stream. reset may repeat a call that was served.",
+                    ),
+                }
+            )
+        ),
+        "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
+        "keepalive": Field(
+            Record(
+                {
+                    "time": Field(_DURATION, "PING after this silence. Default: 0, never."),
+                    "timeout": Field(_DURATION, "Default: 20s."),
+                }
+            )
+        ),
+    }
+)
+
+_REQUIREMENTS = {
+    "requirements": Field(
+        Listing(Record({"provider": _needed(_NAME), "audiences": Field(Listing(_NAME, least=1))})),
+        "Any one suffices; an empty list: no token is needed.",
+    ),
+    "allowWithoutCredential": Field(Flag(), "Serves requests without a token; one that is present must be good."),
+}
+
+_ROUTE = Record(
+    {
+        "name": _needed(_NAME, "In metrics and log."),
+        "match": Field(
+            Record(
+                {
+                    "authorities": Field(
+                        Listing(_NAME, least=1), "Host names without the port: exact, *.example.com or *."
+                    ),
+                    "path": Field(_NAME),
+                    "pathPrefix": Field(_NAME),
+                    "service": Field(_NAME, "A gRPC service: package.Service."),
+                    "method": Field(_NAME, "A method of that service, by its short name."),
+                    "headers": Field(
+                        Listing(
+                            Record(
+                                {
+                                    "name": _needed(_NAME),
+                                    "exact": Field(Text(empty=True)),
+                                    "prefix": Field(_NAME),
+                                    "invert": Field(Flag()),
+                                },
+                                one_of=("exact", "prefix"),
+                            ),
+                            least=1,
+                        ),
+                        "With neither exact nor prefix the header has to be present.",
+                    ),
+                },
+                one_of=("path", "pathPrefix", "service"),
+            ),
+            "All that is given must match; nothing given matches everything.",
+        ),
+        "backends": _needed(
+            Listing(Record({"name": _needed(_NAME), "weight": Field(Number(0, 1_000_000), "Default: 1.")}), least=1)
+        ),
+        "timeout": Field(_DURATION, "For calls without a deadline of their own. Default: 0, none."),
+        "idleTimeout": Field(_DURATION, "Ends a call with no data in either direction. Default: 0, never."),
+        "authentication": Field(
+            Record(_REQUIREMENTS), 'For what no method is known for; default: the last rule for "*".'
+        ),
+    }
+)
+
+_HTTP_TEMPLATE = Field(Text(parse=check_template, what="a path template"))
+_VERBS = ("get", "put", "post", "delete", "patch", "custom")
+_BINDING = {
+    **dict.fromkeys(_VERBS[:-1], _HTTP_TEMPLATE),
+    "custom": Field(
+        Record(
+            {
+                "kind": _needed(Text(parse=check_http_method, what="an HTTP method")),
+                "path": _needed(Text(parse=check_template, what="a path template")),
+            }
+        )
+    ),
+    "body": Field(Text(empty=True)),
+    "responseBody": Field(Text(empty=True)),
+}
+_SELECTOR = _needed(Text(parse=check_selector, what="a selector"), "*, package.Service.* or package.Service.Method.")
+
+_API = Record(
+    {
+        "serviceConfig": Field(_PATH, "A google.api.Service; it then says services, http rules and authentication."),
+        "descriptors": Field(Listing(_PATH, least=1), "FileDescriptorSets."),
+        "services": Field(
+            Listing(Record({"name": _needed(_NAME), "methods": Field(Listing(_NAME, least=1))}), least=1),
+            "Default: every service of the descriptors.",
+        ),
+        "unknownMethods": Field(
+            Text(choices=("pass", "reject")), "Default: reject (404) where services are listed, else pass."
+        ),
+        "http": Field(
+            Listing(
+                Record(
+                    {
+                        "selector": _SELECTOR,
+                        **_BINDING,
+                        "additionalBindings": Field(Listing(Record(_BINDING, one_of=_VERBS, one_needed=True))),
+                    },
+                    one_of=_VERBS,
+                    one_needed=True,
+                )
+            ),
+            "As http.rules of google.api.Service; they replace the annotations of descriptors.",
+        ),
+        "methods": Field(
+            Listing(Record({"selector": _SELECTOR, "backend": Field(_NAME), "timeout": Field(_DURATION)})),
+            "What outranks routes for a method. The last rule that matches wins.",
+        ),
+    }
+)
+
+_PROVIDER = Record(
+    {
+        "id": _needed(_NAME),
+        "issuer": _needed(_NAME),
+        "jwks": Field(_NAME, "URL or file of the keys (JWKS or x509 map); default: OpenID discovery at the issuer."),
+        "audiences": Field(Listing(_NAME, least=1), "A token must carry one of them."),
+        "anyAudience": Field(Flag(), "Admits tokens for any audience."),
+        "locations": Field(
+            Listing(
+                Record(
+                    {
+                        "header": Field(_NAME),
+                        "query": Field(_NAME),
+                        "cookie": Field(_NAME),
+                        "prefix": Field(Text(empty=True), "What stands before the token in the header."),
+                    },
+                    one_of=("header", "query", "cookie"),
+                    one_needed=True,
+                ),
+                least=1,
+            ),
+            "Default: Authorization: Bearer, X-Goog-Iap-Jwt-Assertion, ?access_token=.",
+        ),
+    },
+    one_of=("audiences", "anyAudience"),
+    one_needed=True,
+)
+
+_AUTHENTICATION = Record(
+    {
+        "providers": Field(Listing(_PROVIDER)),
+        "rules": Field(Listing(Record({"selector": _SELECTOR, **_REQUIREMENTS})), "The last rule that matches wins."),
+        "userinfoFormat": Field(Text(choices=("espv1", "espv2")), "Default: espv2."),
+        "tokenCacheSize": Field(Number(), "Default: 1000."),
+        "jwksCacheDuration": Field(_DURATION, "Default: 5m."),
+        "jwksFetchRetries": Field(Number(), "Default: 3."),
+        "jwksMaxStale": Field(_DURATION, "Default: 24h."),
+    }
+)
+
+_LIMITS = Record(
+    {
+        "maxConcurrentStreams": Field(Number(LEAST["max_concurrent_streams"])),
+        "streamWindow": Field(_size("stream_window_bytes")),
+        "maxBufferBytes": Field(_size("max_buffer_bytes")),
+        "maxHeaderBytes": Field(_size("max_header_bytes")),
+        "maxHeaders": Field(Number(LEAST["max_headers"])),
+        "maxLineBytes": Field(_size("max_line_bytes")),
+        "maxBodyBytes": Field(_size("max_body_bytes")),
+        "maxTranscodedBytes": Field(_size("max_transcoded_bytes")),
+        "headerTimeout": Field(_DURATION),
+        "bodyTimeout": Field(_DURATION),
+        "idleTimeout": Field(_DURATION),
+        "keepaliveTime": Field(_DURATION),
+        "keepaliveTimeout": Field(_DURATION),
+        "maxConnectionAge": Field(_DURATION),
+        "maxConnectionAgeGrace": Field(_DURATION),
+        "maxConnections": Field(Number()),
+        "transcodedTimeout": Field(_DURATION),
+    }
+)
+
+GATEWAY = Record(
+    {
+        "apiVersion": _needed(Text(choices=(API_VERSION,))),
+        "kind": _needed(Text(choices=(KIND,))),
+        "metadata": Field(Record({"name": Field(_NAME)})),
+        "spec": _needed(
+            Record(
+                {
+                    "listeners": Field(Listing(_LISTENER, least=1), "Default: 0.0.0.0:8080 in cleartext."),
+                    "backends": Field(Listing(_BACKEND, least=1)),
+                    "routes": Field(
+                        Listing(_ROUTE), "Tried in order. Default: everything to the backend, where there is one."
+                    ),
+                    "api": Field(_API),
+                    "authentication": Field(_AUTHENTICATION),
+                    "limits": Field(_LIMITS),
+                    "accessLog": Field(
+                        Record(
+                            {
+                                "path": Field(Text(), 'A file, - for standard output, or off. Default: "-".'),
+                                "successRate": Field(Number(), "Lines a second and worker; 0 all. Default: 100."),
+                            }
+                        )
+                    ),
+                    "admin": Field(
+                        Record(
+                            {
+                                "port": Field(Number(0, 65535), "0 is off. Default: 8090."),
+                                "address": Field(_NAME, "Opens the pages with details to more than loopback."),
+                            }
+                        )
+                    ),
+                    "drain": Field(
+                        Record(
+                            {
+                                "delay": Field(_DURATION, "Default: 5s."),
+                                "grace": Field(_DURATION, "Default: 30s."),
+                            }
+                        )
+                    ),
+                    "workers": Field(Number(1, 1024), "Default: the CPUs of the affinity and the cgroup."),
+                    "xffTrustedHops": Field(Number(0, 100), "Proxies in front that append to x-forwarded-for."),
+                    "healthzPath": Field(Text(parse=check_health_path, what="a path")),
+                }
+            )
+        ),
+    }
+)

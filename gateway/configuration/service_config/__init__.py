@@ -1,0 +1,7 @@
+"""google.api.Service as teams write it for `gcloud endpoints services deploy`, or as Google's API returns it."""
+
+from __future__ import annotations
+
+from .read import ServiceConfig, read_service_config
+
+__all__ = ["ServiceConfig", "read_service_config"]

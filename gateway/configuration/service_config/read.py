@@ -1,0 +1,172 @@
+"""From a checked google.api.Service to an API definition, its backends and its providers."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from ..api.definition import (
+    ApiDefinition,
+    AuthenticationRule,
+    BackendRule,
+    DescriptorSet,
+    HttpRule,
+    Service,
+    UsageRule,
+)
+from ..backend_url import backend_of, parse_backend_url
+from ..document import Node
+from ..model import Backend, BackendTls, Binding, Provider
+from ..problems import Place, Problems
+from ..section import Section
+from .fields import SERVICE
+from .providers import read_providers, read_requirements
+
+_DESCRIPTOR_FILE_TYPES = ("FILE_DESCRIPTOR_SET_PROTO", "4")
+"""google.api.servicemanagement.v1.ConfigFile.FileType, by name or number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """`usage_place` is where `usage` stands, or the file where it is absent."""
+
+    name: str
+    config_id: str
+    api: ApiDefinition
+    backends: tuple[Backend, ...]
+    providers: tuple[Provider, ...]
+    usage_place: Place
+
+
+def read_service_config(
+    root: Node, file: str, problems: Problems, backend_tls: BackendTls | None = None, any_audience: bool = False
+) -> ServiceConfig:
+    """What is wrong goes to `problems`; the result is then incomplete.
+
+    `backend_tls` applies to addresses over TLS. `any_audience` drops the default audience of providers that name none.
+    """
+    at = Place(file)
+    checked = SERVICE.check(root, Place(file, root.line), problems)
+    service = Section(checked or Node(root.line, {}), at)
+    name = service.text("name")
+    if service.integer("config_version", 3) != 3:
+        problems.error(service.place("config_version"), "only config_version 3 is supported")
+    providers = read_providers(
+        service.section("authentication"), () if any_audience else (f"https://{name}",), problems
+    )
+    backends, backend_rules = _backends(service.section("backend"), backend_tls or BackendTls(), problems)
+    usage = service.section("usage")
+    api = ApiDefinition(
+        services=tuple(_service(section, problems) for section in service.sections("apis")),
+        authentication_rules=_authentication_rules(service.section("authentication"), providers, problems),
+        usage_rules=tuple(_usage_rule(section) for section in usage.sections("rules")),
+        http_rules=tuple(_http_rule(section) for section in service.section("http").sections("rules")),
+        backend_rules=backend_rules,
+        descriptors=_descriptors(service.section("source_info")),
+    )
+    return ServiceConfig(
+        name, service.text("id"), api, backends, providers, usage.place() if "usage" in service else at
+    )
+
+
+def _service(section: Section, problems: Problems) -> Service:
+    methods = tuple(method.text("name") for method in section.sections("methods"))
+    name = section.text("name")
+    if "methods" in section and not methods:
+        problems.warning(section.place("methods"), f"is empty, as if it were absent: every method of {name} is meant")
+    return Service(name, section.place("name"), methods)
+
+
+def _authentication_rules(
+    authentication: Section, providers: tuple[Provider, ...], problems: Problems
+) -> tuple[AuthenticationRule, ...]:
+    return tuple(
+        AuthenticationRule(
+            rule.text("selector"),
+            rule.place("selector"),
+            read_requirements(rule, providers, problems),
+            rule.flag("allow_without_credential"),
+        )
+        for rule in authentication.sections("rules")
+        if "selector" in rule
+    )
+
+
+def _usage_rule(rule: Section) -> UsageRule:
+    anonymous = rule.flag("allow_unregistered_calls") or rule.flag("skip_service_control")
+    return UsageRule(rule.text("selector", "*"), rule.place("selector"), anonymous)
+
+
+def _http_rule(rule: Section) -> HttpRule:
+    bindings = [_binding(rule), *(_binding(extra) for extra in rule.sections("additional_bindings"))]
+    found = tuple(binding for binding in bindings if binding is not None)
+    return HttpRule(rule.text("selector", "*"), rule.place("selector"), found)
+
+
+def _binding(rule: Section) -> Binding | None:
+    custom = rule.section("custom")
+    verb, template = custom.text("kind"), custom.text("path")
+    for key in ("get", "put", "post", "delete", "patch"):
+        if key in rule:
+            verb, template = key.upper(), rule.text(key)
+    return Binding(verb, template, rule.text("body"), rule.text("response_body")) if verb and template else None
+
+
+def _backends(
+    section: Section, tls: BackendTls, problems: Problems
+) -> tuple[tuple[Backend, ...], tuple[BackendRule, ...]]:
+    backends: dict[str, Backend] = {}
+    rules = []
+    for rule in section.sections("rules"):
+        backend = _backend(rule, tls, problems)
+        if backend is not None:
+            backends[backend.name] = backend
+        deadline = rule.number("deadline")
+        rules.append(
+            BackendRule(
+                rule.text("selector", "*"),
+                rule.place("selector"),
+                backend.name if backend else None,
+                deadline if deadline > 0 else None,
+            )
+        )
+    return tuple(backends.values()), tuple(rules)
+
+
+def _backend(rule: Section, tls: BackendTls, problems: Problems) -> Backend | None:
+    address = rule.text("address")
+    if not address:
+        return None
+    if rule.text("path_translation") == "CONSTANT_ADDRESS":
+        problems.error(
+            rule.place("path_translation"),
+            "cannot be honoured: a gRPC backend is called at the method's own path",
+            "remove it, or write APPEND_PATH_TO_ADDRESS",
+        )
+    try:
+        url = parse_backend_url(address, http2=rule.text("protocol") == "h2")
+    except ValueError as error:
+        problems.error(rule.place("address"), str(error))
+        return None
+    if rule.text("protocol") == "http/1.1":
+        problems.error(rule.place("protocol"), "HTTP/1.1 backends are not supported yet", "write h2")
+    if not rule.flag("disable_auth"):
+        problems.warning(
+            rule.place("address"),
+            "calls go to this address without an identity token of the gateway's own",
+            "set disable_auth: true to say that the backend needs none",
+        )
+    return backend_of(address, url, tls, url.host or None)
+
+
+def _descriptors(source_info: Section) -> tuple[DescriptorSet, ...]:
+    return tuple(
+        DescriptorSet(base64.b64decode(file.text("file_contents")), file.place("file_contents"))
+        for file in source_info.sections("source_files")
+        if file.node.value and _is_descriptor(file)
+    )
+
+
+def _is_descriptor(file: Section) -> bool:
+    kind = file.text("file_type") or str(file.integer("file_type"))
+    return kind in _DESCRIPTOR_FILE_TYPES and bool(file.text("file_contents"))

@@ -1,0 +1,75 @@
+"""What the process asks of the native core, and what the core says to the process.
+
+`Core` is the part of `core/tidegate_core.pyi` that the process uses, as a Protocol, so that everything above it can be
+tried without the native module.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Severity = Literal["INFO", "WARNING", "ERROR"]
+
+
+class Core(Protocol):
+    """See `core/tidegate_core.pyi` for what each call promises."""
+
+    def apply(self, snapshot: bytes) -> None: ...
+    def listeners(self) -> list[tuple[str, str]]: ...
+    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int]]) -> None: ...
+    def set_keys(self, provider: str, jwks: str) -> int: ...
+    def fail_keys(self, provider: str) -> None: ...
+    def drop_keys(self, provider: str) -> None: ...
+    def event_fd(self) -> int: ...
+    def poll_events(self) -> list[str]: ...
+    def announce_drain(self) -> None: ...
+    def close_connections(self) -> None: ...
+    def active_streams(self) -> int: ...
+    def active_connections(self) -> int: ...
+    def stop(self) -> None: ...
+    def beat(self, timeout: float) -> list[float | None]: ...
+    def stats(self) -> str: ...
+    def status(self) -> str: ...
+    def clients(self) -> str: ...
+
+
+CoreFactory = Callable[[int], Core]
+
+
+def open_core(workers: int) -> Core:
+    """Starts the native core with `workers` threads."""
+    from tidegate_core import Core as NativeCore
+
+    return NativeCore(workers)
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """A request waits for a key that the core does not have; `key_id` is None when the token names none."""
+
+    provider: str
+    key_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Something that the core wants an operator to read."""
+
+    severity: Severity
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+def read_event(text: str) -> KeysWanted | LogLine:
+    """Reads one event of `Core.poll_events`; one of an unknown kind becomes a warning."""
+    event = json.loads(text)
+    match event.pop("event", None):
+        case "keys-wanted":
+            return KeysWanted(provider=event["provider"], key_id=event.get("kid"))
+        case "log":
+            return LogLine(severity=event.pop("severity"), message=event.pop("message"), fields=event)
+        case other:
+            return LogLine("WARNING", f"The core sent an event of an unknown kind: {other!r}.")

@@ -1,0 +1,1 @@
+"""How the process begins, changes and ends: its size, its reloads, its drain, its log."""

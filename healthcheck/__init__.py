@@ -1,0 +1,1 @@
+"""What really serves: `grpc.health.v1` clients and servers, probes, and the state machine behind them."""

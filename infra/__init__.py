@@ -1,0 +1,1 @@
+"""What runs around gateways: the command line, the small world of `tidegate up`, its sample app and its issuer."""

@@ -1,0 +1,182 @@
+"""From the targets that an operator wrote to the endpoints that the core has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.configuration.model import Backend
+from gateway.discover.directory import Directory
+from gateway.discover.resolve import ResolveError, resolve
+from gateway.discover.target import Literal, Name, parse
+from gateway.discover.watch import Resolution, watch
+from tests.process.fakes import FakeCore
+
+pytestmark = pytest.mark.asyncio
+
+
+class Names:
+    """A resolver whose answers a test changes; None is a failure."""
+
+    def __init__(self, **hosts: tuple[str, ...] | None) -> None:
+        self.hosts = hosts
+        self.asked: list[tuple[float, str]] = []
+
+    async def __call__(self, host: str) -> tuple[str, ...]:
+        self.asked.append((round(asyncio.get_running_loop().time(), 3), host))
+        answer = self.hosts.get(host)
+        if answer is None:
+            raise ResolveError(f"{host} cannot be resolved: no such name.")
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("target", "parsed"),
+    [
+        ("app:50051", Name("app", 50051)),
+        ("app.default.svc.cluster.local.:80", Name("app.default.svc.cluster.local.", 80)),
+        ("10.0.0.1:50051", Literal("10.0.0.1:50051")),
+        ("[::1]:50051", Literal("[::1]:50051")),
+        ("unix:///run/app.sock", Literal("unix:///run/app.sock")),
+    ],
+)
+async def test_targets_are_names_or_addresses(target: str, parsed: Name | Literal) -> None:
+    assert parse(target) == parsed
+
+
+@pytest.mark.parametrize("target", ["app", ":50051", "app:", "app:x", "app:0", "app:65536", "app:٣", "app:-1"])
+async def test_a_target_of_no_known_form_says_what_to_write(target: str) -> None:
+    with pytest.raises(ValueError, match="write host:port"):
+        parse(target)
+
+
+async def test_the_systems_resolver_is_asked_for_one_family() -> None:
+    assert await resolve("localhost") in [("127.0.0.1",), ("::1",)]
+
+
+async def test_a_name_that_cannot_be_is_said() -> None:
+    with pytest.raises(ResolveError, match="cannot be resolved"):
+        await resolve("a" * 300)
+
+
+async def test_addresses_need_no_resolution_and_never_change() -> None:
+    stream = watch(["unix:///run/app.sock", "10.0.0.1:1", "10.0.0.1:1"], Names(), 5.0)
+    assert [resolution async for resolution in stream] == [Resolution(("unix:///run/app.sock", "10.0.0.1:1"))]
+
+
+@pytest.mark.looptime
+async def test_every_set_is_complete_and_without_repetition() -> None:
+    names = Names(a=("10.0.0.1", "10.0.0.2"), b=("10.0.0.2", "::1"))
+    stream = watch(["a:1", "b:1"], names, 5.0)
+    assert await anext(stream) == Resolution(("10.0.0.1:1", "10.0.0.2:1", "[::1]:1"))
+    names.hosts["a"] = ("10.0.0.3",)
+    assert await anext(stream) == Resolution(("10.0.0.3:1", "10.0.0.2:1", "[::1]:1"))
+    assert names.asked == [(0.0, "a"), (0.0, "b"), (5.0, "a"), (5.0, "b")]
+
+
+@pytest.mark.looptime
+async def test_a_failure_keeps_what_was_known_of_that_name_alone() -> None:
+    names = Names(a=("10.0.0.1",), b=("10.0.0.2",))
+    stream = watch(["a:1", "b:1"], names, 5.0)
+    await anext(stream)
+    names.hosts.update(a=None, b=("10.0.0.9",))
+    resolution = await anext(stream)
+    assert resolution.endpoints == ("10.0.0.1:1", "10.0.0.9:1")
+    assert resolution.errors == ("a cannot be resolved: no such name.",)
+
+
+def core_with(**backends: str) -> FakeCore:
+    core = FakeCore()
+    core.endpoints = {name: [(address, 1)] for name, address in backends.items()}
+    return core
+
+
+@asynccontextmanager
+async def directory(core: FakeCore, names: Names, *backends: Backend) -> AsyncIterator[Directory]:
+    served = Directory(core, names)
+    served.prepare(backends)
+    running = asyncio.create_task(served.run())
+    served.commit(await served.attempted(1.0))
+    try:
+        yield served
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+@pytest.mark.looptime
+async def test_the_core_hears_of_changes_and_of_nothing_else() -> None:
+    core, names = core_with(app="10.0.0.1:1"), Names(app=("10.0.0.1", "10.0.0.2"))
+    async with directory(core, names, Backend("app", ("app:1",))):
+        await asyncio.sleep(9)
+        names.hosts["app"] = ("10.0.0.2", "10.0.0.1")
+        await asyncio.sleep(5)
+        assert core.calls == []
+        names.hosts["app"] = ("10.0.0.2",)
+        await asyncio.sleep(5)
+        assert core.calls == [("set_endpoints", "app", "10.0.0.2:1")]
+
+
+@pytest.mark.looptime
+async def test_failures_are_counted_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    core, names = core_with(app="10.0.0.1:1"), Names(app=("10.0.0.1",))
+    async with directory(core, names, Backend("app", ("app:1",))) as served:
+        names.hosts["app"] = None
+        await asyncio.sleep(21)
+        assert core.calls == []
+        report = served.reports()[0]
+        assert (report.endpoints, report.failures) == (("10.0.0.1:1",), 4)
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.looptime
+async def test_a_name_server_that_hangs_holds_up_neither_start_nor_other_backends() -> None:
+    core = core_with(slow="x", app="x")
+
+    async def hangs(host: str) -> tuple[str, ...]:
+        if host == "slow":
+            await asyncio.sleep(30)
+        return ("10.0.0.1",)
+
+    served = Directory(core, hangs)
+    served.prepare([Backend("slow", ("slow:1",)), Backend("app", ("app:1",))])
+    running = asyncio.create_task(served.run())
+    known = await served.attempted(1.0)
+    assert asyncio.get_running_loop().time() == pytest.approx(1.0)
+    assert known == {"slow": (), "app": (("10.0.0.1:1", 1),)}
+    served.commit(known)
+    await asyncio.sleep(30)
+    assert core.said("set_endpoints") == [("slow", "10.0.0.1:1")]
+    running.cancel()
+
+
+@pytest.mark.looptime
+async def test_a_reload_asks_only_for_what_is_new() -> None:
+    core, names = core_with(a="x", b="x"), Names(a=("10.0.0.1",), b=("10.0.0.2",))
+    a, b = Backend("a", ("a:1",)), Backend("b", ("b:1",))
+    async with directory(core, names, a) as served:
+        await asyncio.sleep(1)
+        served.prepare([a, b])
+        served.commit(await served.attempted(1.0))
+        assert names.asked == [(0.0, "a"), (1.0, "b")]
+        served.prepare([b])
+        served.abandon()
+        assert [report.backend for report in served.reports()] == ["a", "b"]
+
+
+@pytest.mark.looptime
+async def test_new_targets_of_a_backend_are_repeated_after_the_swap() -> None:
+    """The former watcher may have overwritten them between the swap and the commit."""
+    core, names = core_with(app="10.0.0.1:1"), Names(old=("10.0.0.1",), new=("10.0.0.2",))
+    async with directory(core, names, Backend("app", ("old:1",))) as served:
+        served.prepare([Backend("app", ("new:1",))])
+        served.commit(await served.attempted(1.0))
+        assert core.endpoints == {"app": [("10.0.0.2:1", 1)]}
+
+
+async def test_a_bad_target_is_refused_before_anything_begins() -> None:
+    with pytest.raises(ValueError, match="no backend target"):
+        Directory(FakeCore(), Names()).prepare([Backend("app", ("nowhere",))])

@@ -1,0 +1,128 @@
+"""Installs or builds the programs of other people that the tests marked `real` talk to.
+
+Each is had once and then found: those of Debian on PATH, those built from the Go module proxy in .cache/bin. What
+cannot be had is named with the reason, and the tests that need it are skipped by name; the exit status stays 0, for an
+absent program is no fault of this tree.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+BUILT_PARTS = Path(__file__).parents[2] / ".cache" / "bin"
+SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
+"""Where Debian puts servers, and ordinary users' PATH does not look."""
+TIMEOUT = 600.0
+"""Seconds for one installation: chromium is 100 MB and more with what it depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`program` is what PATH must offer; it comes from a Debian `package` or a Go `module` (path@version)."""
+
+    program: str
+    purpose: str
+    package: str = ""
+    module: str = ""
+
+
+PARTS = (
+    Part("curl", "HTTP/1.1, HTTP/2 and TLS as users speak them", package="curl"),
+    Part("openssl", "TLS without SNI, without ALPN, with client certificates", package="openssl"),
+    Part("nghttp", "HTTP/2 frames as another implementation sends them", package="nghttp2-client"),
+    Part("h2load", "HTTP/2 load, the second opinion of the bench", package="nghttp2-client"),
+    Part("nghttpx", "a peer of the bench", package="nghttp2-proxy"),
+    Part("nginx", "a peer of the bench, and a balancer in front of the gateway", package="nginx"),
+    Part("haproxy", "a peer of the bench, and its TCP relay", package="haproxy"),
+    Part("ip", "network namespaces, to drop a backend's packets", package="iproute2"),
+    Part("chromium", "the admin pages in a browser", package="chromium"),
+    Part("grpcurl", "the lines that `tidegate up` prints", module="github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"),
+)
+
+
+class Absent(Exception):
+    """A part cannot be had here; the message says why."""
+
+
+def main() -> int:
+    """Prints one line per part."""
+    apt = Apt()
+    for part in PARTS:
+        try:
+            state = "found" if find(part.program) else obtain(part, apt)
+        except Absent as reason:
+            state = f"skipped: {reason}"
+        print(f"  {part.program:<9} {part.purpose:<68} {state}", flush=True)
+    return 0
+
+
+def find(program: str) -> str | None:
+    """The program's path, if it is installed or was built here."""
+    return shutil.which(program, path=os.pathsep.join((str(BUILT_PARTS), os.environ.get("PATH", ""), SYSTEM_PROGRAMS)))
+
+
+def obtain(part: Part, apt: Apt) -> str:
+    """Installs or builds the part. Raises Absent."""
+    if part.package:
+        apt.install(part.package)
+    else:
+        build(part.module)
+    if not find(part.program):
+        raise Absent(f"{part.package or part.module} has no program {part.program}")
+    return "installed" if part.package else "built"
+
+
+class Apt:
+    """Debian's packages; the lists are updated once, before the first installation."""
+
+    def __init__(self) -> None:
+        self._updated = False
+
+    def install(self, package: str) -> None:
+        """Raises Absent without apt-get, without root, or with the last line that apt-get said."""
+        if shutil.which("apt-get") is None:
+            raise Absent(f"no apt-get here to install {package}")
+        if os.geteuid() != 0:
+            raise Absent(f"needs root: apt-get install {package}")
+        if not self._updated:
+            run("apt-get", "update", "-qq")
+            self._updated = True
+        run("apt-get", "install", "--yes", "-qq", "--no-install-recommends", package)
+
+
+def build(module: str) -> None:
+    """Raises Absent without Go, or with the last line that it said."""
+    if shutil.which("go") is None:
+        raise Absent(f"needs Go to build {module}")
+    BUILT_PARTS.mkdir(parents=True, exist_ok=True)
+    run("go", "install", module, GOBIN=str(BUILT_PARTS))
+
+
+def run(*command: str, **environment: str) -> None:
+    """Runs a command without input. Raises Absent when it fails."""
+    # Run level 1 keeps Debian's scripts from starting the servers that they install.
+    variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", **environment}
+    try:
+        done = subprocess.run(
+            command,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Absent(f"{' '.join(command)} took more than {TIMEOUT:.0f} s") from None
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+        raise Absent(f"{' '.join(command)} failed: {said}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

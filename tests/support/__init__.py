@@ -1,0 +1,1 @@
+"""What tests of several parts need: ports, processes, gRPC backends, tokens and certificates."""

@@ -1,0 +1,237 @@
+"""`tidegate up` as its user meets it: a process that is started, signalled and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from infra.sample import ECHO, REVERSE
+from infra.sample.messages import method_of
+from infra.world.state import LOCK_FILE, STATE_FILE
+from tests.support.processes import ROOT, Program, descendants, is_running, wait_until_gone
+from tests.support.waiting import wait_for
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Starts `up` with the fake gateway, on free ports, in `tmp_path / "world"`."""
+
+    def start_world(*arguments: str, environment: dict[str, str] | None = None) -> Program:
+        command = [sys.executable, "-m", "tests.up.fake_world", "--port=0", "--admin-port=0"]
+        return Program([*command, "--directory", str(tmp_path / "world"), *arguments], tmp_path, environment)
+
+    return start_world
+
+
+def wait_until_ready(program: Program, directory: Path) -> dict[str, Any]:
+    """The content of up.json, once this very `up` wrote it."""
+
+    def look() -> dict[str, Any]:
+        assert program.process.poll() is None, f"up ended early:\n{program.stderr}"
+        state: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return state if state.get("pid") == program.pid else {}
+
+    path = directory / STATE_FILE
+    return wait_for("up.json", look)
+
+
+def pids_of(state: dict[str, Any]) -> set[int]:
+    pods = [pod for service in state["services"].values() for pod in service]
+    return {part["pid"] for part in (state["gateway"], state["issuer"], *pods)}
+
+
+def test_it_ends_by_itself_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    with start("--for", "1s") as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        everyone = descendants(up.pid)
+        assert pids_of(state) < everyone, "the guard is one more"
+        assert up.finish() == 0, up.stderr
+        wait_until_gone(everyone)
+    assert not (tmp_path / "world" / STATE_FILE).exists()
+    for address in (state["gateway"]["address"], state["issuer"]["url"].removeprefix("http://")):
+        assert address in up.stdout
+    assert "curl" in up.stdout
+    assert "ready" in up.stderr
+
+
+def test_json_output_is_what_the_file_says(start: Start, tmp_path: Path) -> None:
+    with start("--for", "1s", "-o", "json") as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        assert up.finish() == 0, up.stderr
+    assert json.loads(up.stdout) == state
+    assert state["pid"] == up.pid
+    assert {service: len(pods) for service, pods in state["services"].items()} == {ECHO: 2, REVERSE: 2}
+
+
+def test_each_pod_answers_at_its_address(start: Start, tmp_path: Path) -> None:
+    with start() as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        for service, pods in state["services"].items():
+            method = method_of(service)
+            for pod in pods:
+                with grpc.insecure_channel(pod["address"]) as channel:
+                    send: Any = channel.unary_unary(
+                        method.path, lambda m: m.SerializeToString(), method.response.FromString
+                    )
+                    response, calling = send.with_call(method.request(content="abc"), timeout=30)
+                assert response.content == {ECHO: "abc", REVERSE: "cba"}[service]
+                assert ("hostname", pod["name"]) in [tuple(pair) for pair in calling.initial_metadata()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything(number: signal.Signals, start: Start, tmp_path: Path) -> None:
+    with start() as up:
+        wait_until_ready(up, tmp_path / "world")
+        everyone = descendants(up.pid)
+        up.send(number)
+        assert up.finish() == 0, up.stderr
+        wait_until_gone(everyone)
+    assert "Traceback" not in up.stderr
+    assert "never retrieved" not in up.stderr
+
+
+def test_a_signal_during_the_start_ends_everything(start: Start, tmp_path: Path) -> None:
+    with start("--fault", "unready") as up:
+        log = tmp_path / "world" / "logs" / "gateway.log"
+        wait_for("the gateway's start", log.exists)
+        everyone = descendants(up.pid)
+        up.send(signal.SIGINT)
+        assert up.finish() == 1
+        wait_until_gone(everyone)
+    assert "before everything was ready" in up.stderr
+
+
+def test_a_kill_of_up_ends_everything_below_it(start: Start, tmp_path: Path) -> None:
+    grandchild = tmp_path / "grandchild"
+    with start("--spawn", str(grandchild)) as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        everyone = descendants(up.pid)
+        assert pids_of(state) | {int(grandchild.read_text())} < everyone
+        up.send(signal.SIGKILL)
+        assert up.finish() == -signal.SIGKILL
+        wait_until_gone(everyone)
+    with start("--for", "1s") as next_up:
+        wait_until_ready(next_up, tmp_path / "world")
+        assert next_up.finish() == 0, next_up.stderr
+
+
+def test_a_second_signal_does_not_wait_for_the_stubborn(start: Start, tmp_path: Path) -> None:
+    with start() as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        everyone = descendants(up.pid)
+        os.kill(state["gateway"]["pid"], signal.SIGSTOP)
+        up.send(signal.SIGTERM)
+        wait_for("the first signal's effect", lambda: "stopping" in up.stderr)
+        up.send(signal.SIGTERM)
+        up.finish()
+        wait_until_gone(everyone)
+
+
+@pytest.mark.parametrize("victim", ["gateway", "issuer", "pod", "guard"])
+def test_a_child_that_dies_is_named_and_ends_the_world(victim: str, start: Start, tmp_path: Path) -> None:
+    with start() as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        everyone = descendants(up.pid)
+        (guard,) = everyone - pids_of(state)
+        pids = {"pod": state["services"][ECHO][1]["pid"], "guard": guard}
+        os.kill(pids.get(victim) or state[victim]["pid"], signal.SIGKILL)
+        assert up.finish() == 1
+        wait_until_gone(everyone)
+    name = {"pod": "echo-1"}.get(victim, victim)
+    assert name in up.stderr.splitlines()[-1] or f"{name} ended on its own (killed by SIGKILL)" in up.stderr
+
+
+def test_a_pod_that_was_ever_unhealthy_is_told_and_remembered(start: Start, tmp_path: Path) -> None:
+    with start() as up:
+        state = wait_until_ready(up, tmp_path / "world")
+        pod = state["services"][REVERSE][0]["pid"]
+        os.kill(pod, signal.SIGUSR1)
+        wait_for("the trouble", lambda: "reverse-0: is NOT_SERVING" in up.stderr)
+        os.kill(pod, signal.SIGUSR2)
+        wait_for("its end", lambda: "reverse-0: healthy again" in up.stderr)
+        up.send(signal.SIGTERM)
+        assert up.finish() == 1
+    assert "tidegate up: reverse-0: is NOT_SERVING" in up.stderr
+
+
+def test_a_gateway_that_ends_at_once_is_quoted(start: Start) -> None:
+    with start("--fault", "exit") as up:
+        assert up.finish() == 1
+    assert "gateway ended on its own (exit status 3)" in up.stderr
+    assert "cannot serve: this is the fault that was asked for" in up.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("unready", "/readyz answers 503"), ("open", "answers 200 instead of 401")]
+)
+def test_a_gateway_that_does_not_do_its_work_is_not_ready(fault: str, said: str, start: Start, tmp_path: Path) -> None:
+    with start("--fault", fault, "--ready-timeout", "2s") as up:
+        assert up.finish() == 1
+    assert said in up.stderr
+    assert up.stdout == ""
+    assert not (tmp_path / "world" / STATE_FILE).exists()
+
+
+def test_a_second_up_in_the_same_directory_is_refused(start: Start, tmp_path: Path) -> None:
+    with start() as first:
+        wait_until_ready(first, tmp_path / "world")
+        with start() as second:
+            assert second.finish() == 1
+        assert f"kill {first.pid}" in second.stderr
+        assert (tmp_path / "world" / STATE_FILE).exists()
+        assert is_running(first.pid)
+
+
+def test_a_lock_without_an_owner_is_taken(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / LOCK_FILE).write_text("1\n")
+    (tmp_path / "world" / STATE_FILE).write_text("{}")
+    with start("--fault", "exit") as up:
+        up.finish()
+    assert "ended on its own" in up.stderr
+    assert not (tmp_path / "world" / STATE_FILE).exists()
+
+
+def test_a_port_in_use_is_named(start: Start) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with start("--port", str(port)) as up:
+            assert up.finish() == 1
+        assert f"port {port}" in up.stderr
+
+
+def test_settings_for_an_operators_gateway_do_not_reach_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from infra.world.children import environment
+
+    monkeypatch.setenv("TIDEGATE_BACKEND", "grpc://elsewhere:1")
+    monkeypatch.setenv("KEPT", "yes")
+    variables = environment()
+    assert "TIDEGATE_BACKEND" not in variables
+    assert variables["KEPT"] == "yes"
+
+
+def test_a_reader_that_has_gone_ends_the_world_quietly(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "tests.up.fake_world", "--port=0", "--admin-port=0", "-o", "json"]
+    directory = tmp_path / "world"
+    up = subprocess.Popen([*command, "--directory", str(directory)], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    _, stderr = up.communicate(timeout=60)
+    assert up.returncode == 141
+    assert b"Traceback" not in stderr
+    assert not (directory / STATE_FILE).exists()

@@ -1,0 +1,1 @@
+core/tidegate_core.pyi
