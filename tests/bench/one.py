@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=10)
     parser.add_argument("--requests", type=int, default=400_000)
     parser.add_argument("--rate", type=float, help="calls per second: open loop")
+    parser.add_argument("--tick", type=float, default=0.0, help="open loop: calls leave at multiples of this, seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokens", type=Path)
@@ -41,6 +42,7 @@ def main() -> None:
         streams=options.streams,
         requests=options.requests,
         rate=options.rate,
+        tick=options.tick,
         threads=options.threads,
         tokens=options.tokens,
         token_change=options.token_change,

@@ -46,19 +46,21 @@ pub(crate) async fn closed(clients: &[Rc<Client>], streams: usize, requests: u64
     while tasks.join_next().await.is_some() {}
 }
 
-/// Sends call i at start + i / `rate`, on the clients in turn, and waits for all answers.
+/// Sends call i at start + i / `rate`, rounded up to a multiple of `tick`, on the clients in turn; waits for all answers.
 pub(crate) async fn paced(
     clients: &[Rc<Client>],
     rate: f64,
+    tick: Duration,
     requests: u64,
     tally: Rc<RefCell<Tally>>,
 ) -> io::Result<()> {
     let timer = Timer::new()?;
+    let tick = (tick.as_nanos() as u64).max(1);
     let in_flight = Rc::new(Cell::new(0));
     let mut tasks = JoinSet::new();
     let start = now();
     for index in 0..requests {
-        let due = start + (index as f64 * 1e9 / rate) as u64;
+        let due = start + ((index as f64 * 1e9 / rate) as u64).next_multiple_of(tick);
         timer.until(due).await?;
         tally.borrow_mut().sent();
         if in_flight.get() >= MOST_IN_FLIGHT {

@@ -131,7 +131,9 @@ fn worker(
         let start = now();
         let run = async {
             match options.rate {
-                Some(rate) => load::paced(&clients, rate / threads as f64, requests, Rc::clone(&tally)).await,
+                Some(rate) => {
+                    load::paced(&clients, rate / threads as f64, options.tick, requests, Rc::clone(&tally)).await
+                }
                 None => {
                     let end = start + options.duration.unwrap_or(Duration::from_secs(86_400)).as_nanos() as u64;
                     load::closed(&clients, options.streams, requests, end, Rc::clone(&tally)).await;
