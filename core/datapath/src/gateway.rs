@@ -1,16 +1,20 @@
 //! The composition root: threads, mailboxes, and the snapshot that is in force.
 
 use crate::listen::{Acceptor, Bound};
-use crate::shared::{Mailbox, Message, Shared, lock};
-use crate::snapshot::document::Document;
-use crate::snapshot::{Address, Snapshot};
+use crate::access_log::{Formatter, LogWriter, Target};
+use crate::authenticate::keys::KeySet;
+use crate::authenticate::store::KeyStore;
+use crate::observe::report::report;
+use crate::shared::{Events, Mailbox, Message, Shared, lock};
+use crate::snapshot::document::{self, Document};
+use crate::snapshot::{Address, Snapshot, compile_endpoints};
 use crate::worker::{WAKE, Worker};
 use mio::{Poll, Waker};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Why a snapshot was not adopted; the former one goes on serving.
 #[derive(Debug)]
@@ -18,7 +22,11 @@ pub enum ApplyError {
     /// `path: message` for each fault.
     Document(Vec<String>),
     Bind { address: String, error: io::Error },
+    Log { path: String, error: io::Error },
 }
+
+/// How long a worker may take to say how it is.
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Listening {
     id: u32,
@@ -39,6 +47,7 @@ pub struct Gateway {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     acceptor: Mutex<Option<Acceptor>>,
     state: Mutex<State>,
+    log: Mutex<Option<(document::AccessLog, LogWriter)>>,
 }
 
 impl Gateway {
@@ -46,7 +55,7 @@ impl Gateway {
     pub fn start(workers: usize) -> io::Result<Gateway> {
         let shared = Arc::new(Shared::default());
         let empty = Document::empty();
-        let snapshot = Arc::new(Snapshot::compile(empty).map_err(|faults| io::Error::other(faults.join("; ")))?);
+        let snapshot = Arc::new(Snapshot::compile(empty, None).map_err(|faults| io::Error::other(faults.join("; ")))?);
         let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
         for number in 0..workers.max(1) {
             let poll = Poll::new()?;
@@ -65,6 +74,7 @@ impl Gateway {
             threads: Mutex::new(threads),
             acceptor: Mutex::new(Some(acceptor)),
             state: Mutex::new(State { snapshot, listeners: Vec::new(), next_listener: 0 }),
+            log: Mutex::new(None),
         })
     }
 
@@ -72,9 +82,11 @@ impl Gateway {
     pub fn apply(&self, document: &[u8]) -> Result<(), ApplyError> {
         let document: Document =
             serde_json::from_slice(document).map_err(|error| ApplyError::Document(vec![format!("snapshot: {error}")]))?;
-        let snapshot = Arc::new(Snapshot::compile(document).map_err(ApplyError::Document)?);
         let mut state = lock(&self.state);
+        let snapshot = Snapshot::compile(document, Some(&state.snapshot)).map_err(ApplyError::Document)?;
+        let snapshot = Arc::new(snapshot);
         let fresh = bind_new(&state.listeners, &snapshot)?;
+        self.open_log(&snapshot)?;
         for mailbox in &self.mailboxes {
             mailbox.send(Message::Adopt(snapshot.clone()));
         }
@@ -98,9 +110,149 @@ impl Gateway {
         Ok(())
     }
 
+    /// Starts writing the access log where the snapshot says, if that has changed.
+    fn open_log(&self, snapshot: &Snapshot) -> Result<(), ApplyError> {
+        let wanted = &snapshot.access_log;
+        let mut log = lock(&self.log);
+        let current = log.as_ref().map(|(settings, _)| settings);
+        if current == Some(wanted) || (current.is_none() && wanted.path.is_empty()) {
+            return Ok(());
+        }
+        let mut writer = None;
+        if !wanted.path.is_empty() {
+            let formatter = Formatter::new(&wanted.labels, &snapshot.secret_parameters);
+            let started = LogWriter::start(Target::from_path(&wanted.path), formatter);
+            writer = Some(started.map_err(|error| ApplyError::Log { path: wanted.path.clone(), error })?);
+        }
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Log(writer.as_ref().map(|writer| (writer.sender(), wanted.success_rate))));
+        }
+        let former = std::mem::replace(&mut *log, writer.map(|writer| (wanted.clone(), writer)));
+        if let Some((_, former)) = former {
+            former.stop();
+        }
+        Ok(())
+    }
+
+    /// Counters and histograms as JSON: see [`report`].
+    pub fn stats(&self) -> serde_json::Value {
+        report(&self.shared, &self.mailboxes)
+    }
+
+    /// Listeners and each worker's backends, as they are now.
+    pub fn status(&self) -> serde_json::Value {
+        let answers: Vec<_> = self
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (sender, receiver) = sync_channel(1);
+                mailbox.send(Message::Backends { sender });
+                (mailbox, receiver)
+            })
+            .collect();
+        let workers: Vec<serde_json::Value> = answers
+            .iter()
+            .map(|(mailbox, receiver)| {
+                serde_json::json!({
+                    "connections": mailbox.clients.load(Relaxed),
+                    "streams": mailbox.streams.load(Relaxed),
+                    "backends": receiver.recv_timeout(ASK_TIMEOUT).unwrap_or_default(),
+                })
+            })
+            .collect();
+        let state = lock(&self.state);
+        let listeners: Vec<serde_json::Value> = state
+            .listeners
+            .iter()
+            .map(|l| serde_json::json!({"name": l.name, "address": l.address}))
+            .collect();
+        serde_json::json!({"snapshot": state.snapshot.version, "listeners": listeners, "workers": workers})
+    }
+
+    /// The open client connections, at most `most` of each worker.
+    pub fn clients(&self, most: usize) -> serde_json::Value {
+        let answers: Vec<_> = self
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (sender, receiver) = sync_channel(1);
+                mailbox.send(Message::Clients { most, sender });
+                receiver
+            })
+            .collect();
+        let mut clients = Vec::new();
+        for (worker, receiver) in answers.iter().enumerate() {
+            for mut client in receiver.recv_timeout(ASK_TIMEOUT).unwrap_or_default() {
+                client["worker"] = worker.into();
+                clients.push(client);
+            }
+        }
+        clients.into()
+    }
+
     /// (name, bound address) of each listener.
     pub fn listeners(&self) -> Vec<(String, String)> {
         lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
+    }
+
+    /// Replaces a backend's endpoints. False: there is no such backend. Faults are `path: message`.
+    pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32)]) -> Result<bool, Vec<String>> {
+        let named: Vec<document::Endpoint> = endpoints
+            .iter()
+            .map(|(address, weight)| document::Endpoint { address: address.clone(), weight: *weight })
+            .collect();
+        let mut faults = Vec::new();
+        let endpoints = compile_endpoints(&named, backend, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
+            return Ok(false);
+        }
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() });
+        }
+        Ok(true)
+    }
+
+    /// Replaces a provider's keys; `None`: there is no such provider. Returns how many keys can be used.
+    pub fn set_keys(&self, provider: &str, document: &str) -> Option<Result<usize, String>> {
+        let snapshot = lock(&self.state).snapshot.clone();
+        let index = snapshot.keys.index_of(provider)?;
+        Some(KeySet::parse(document).map_err(|error| error.to_string()).map(|keys| {
+            let usable = keys.len();
+            snapshot.keys.set(index, keys, unix_now());
+            self.tell_keys_changed();
+            usable
+        }))
+    }
+
+    /// A fetch failed: requests that waited are decided with the keys at hand. False: no such provider.
+    pub fn fail_keys(&self, provider: &str) -> bool {
+        self.change_keys(provider, |keys, index| keys.fail(index))
+    }
+
+    /// Forgets a provider's keys.
+    pub fn drop_keys(&self, provider: &str) -> bool {
+        self.change_keys(provider, |keys, index| keys.drop_keys(index))
+    }
+
+    fn change_keys(&self, provider: &str, change: impl FnOnce(&KeyStore, usize)) -> bool {
+        let snapshot = lock(&self.state).snapshot.clone();
+        let Some(index) = snapshot.keys.index_of(provider) else { return false };
+        change(&snapshot.keys, index);
+        self.tell_keys_changed();
+        true
+    }
+
+    fn tell_keys_changed(&self) {
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::KeysChanged);
+        }
+    }
+
+    pub fn events(&self) -> &Events {
+        self.shared.events()
     }
 
     pub fn announce_drain(&self) {
@@ -148,6 +300,9 @@ impl Gateway {
         for mailbox in &self.mailboxes {
             mailbox.send(Message::Stop);
         }
+        if let Some((_, writer)) = lock(&self.log).take() {
+            writer.stop();
+        }
         for thread in std::mem::take(&mut *lock(&self.threads)) {
             let _ = thread.join();
         }
@@ -158,6 +313,10 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Binds what is not bound yet, all or nothing: sockets bound before a failure are dropped again.

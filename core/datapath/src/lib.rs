@@ -3,12 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod authenticate;
 pub mod bytes;
 pub mod gateway;
 pub mod http1;
 pub mod http2;
 pub mod listen;
+pub mod observe;
 pub mod route;
 pub mod shared;
 pub mod snapshot;

@@ -1,20 +1,30 @@
 //! What holds for the whole process, shared by its workers.
 
+use crate::access_log::LogSender;
+use crate::observe::report::WorkerStats;
 use crate::snapshot::Address;
 use crate::snapshot::Snapshot;
 use crate::tls::Socket;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What other threads tell a worker; taken between two turns of its loop.
 pub enum Message {
     Accept { socket: Socket, listener: Arc<str> },
     Adopt(Arc<Snapshot>),
     Endpoints { backend: String, endpoints: Vec<(Address, u32)> },
+    /// A provider's keys were replaced, or could not be fetched.
+    KeysChanged,
     /// GOAWAY and `Connection: close` on every connection.
     CloseConnections,
+    /// Where the access log goes from now on, and how many lines a second of requests that succeeded.
+    Log(Option<(LogSender, u32)>),
+    /// The open client connections, at most so many.
+    Clients { most: usize, sender: SyncSender<Vec<serde_json::Value>> },
+    /// Backends, endpoints and their connections.
+    Backends { sender: SyncSender<Vec<serde_json::Value>> },
     /// Answer through the channel, to show that the loop turns.
     Beat(SyncSender<()>),
     Stop,
@@ -27,6 +37,7 @@ pub struct Mailbox {
     /// Client connections given to it and not closed.
     pub clients: AtomicUsize,
     pub streams: AtomicUsize,
+    pub stats: WorkerStats,
 }
 
 impl Mailbox {
@@ -36,6 +47,7 @@ impl Mailbox {
             waker,
             clients: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
+            stats: WorkerStats::default(),
         }
     }
 
@@ -55,6 +67,7 @@ pub struct Shared {
     /// Bytes of bodies that are buffered, over all workers.
     buffered: AtomicU64,
     pub draining: AtomicBool,
+    events: Events,
 }
 
 impl Shared {
@@ -72,8 +85,57 @@ impl Shared {
         self.buffered.fetch_sub(bytes as u64, Relaxed);
     }
 
+    /// What Python shall hear of.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// A request waits for keys.
+    pub fn tell_keys_wanted(&self, provider: &str, key_id: Option<&str>) {
+        self.events.push(serde_json::json!({"event": "keys-wanted", "provider": provider, "kid": key_id}).to_string());
+    }
+
     pub fn buffered(&self) -> u64 {
         self.buffered.load(Relaxed)
+    }
+}
+
+/// Events that nobody fetched; more are dropped and counted.
+const MOST_EVENTS: usize = 1_000;
+
+/// What Python has to hear of: JSON objects, and a call that wakes it.
+#[derive(Default)]
+pub struct Events {
+    queue: Mutex<VecDeque<String>>,
+    dropped: AtomicU64,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Events {
+    /// `wake` is called, from any thread, when there is something to take.
+    pub fn on_event(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.wake.set(wake);
+    }
+
+    pub fn push(&self, event: String) {
+        let mut queue = lock(&self.queue);
+        if queue.len() >= MOST_EVENTS {
+            self.dropped.fetch_add(1, Relaxed);
+            return;
+        }
+        queue.push_back(event);
+        drop(queue);
+        if let Some(wake) = self.wake.get() {
+            wake();
+        }
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.queue)).into()
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 }
 

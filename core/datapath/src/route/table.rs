@@ -110,6 +110,24 @@ impl Table {
         &self.methods
     }
 
+    /// The binding of that number, as [`Target::Binding`] gives it.
+    pub fn binding(&self, index: usize) -> Option<&HttpBinding> {
+        self.bindings.get(index)
+    }
+
+    /// The backend of a single route without conditions.
+    pub fn only_backend(&self) -> Option<u32> {
+        match self.routes.as_slice() {
+            [route] if self.trivial => route.only_backend(),
+            _ => None,
+        }
+    }
+
+    /// A method's name for logs and metrics: only names that the configuration knows, so that clients cannot make new ones.
+    pub fn label(&self, method: Option<u32>) -> &str {
+        method.and_then(|index| self.methods.get(index as usize)).map_or("other", |method| &method.name)
+    }
+
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }

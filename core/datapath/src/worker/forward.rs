@@ -6,6 +6,7 @@ use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
 use crate::http2::Role;
+use crate::observe::counters::Counter;
 use crate::http2::hpack::Token;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
@@ -15,12 +16,11 @@ impl Worker {
     /// Chooses the backend and, if a connection to it has room, sends the request there; else it waits for one.
     #[inline]
     pub(super) fn dispatch(&mut self, slot: u32) {
-        let pool = 0;
-        if self.pools.is_empty() {
+        let pool = self.exchanges[slot].pool;
+        if pool as usize >= self.pools.len() {
             self.answer(slot, answer::NO_BACKEND);
             return;
         }
-        self.exchanges[slot].pool = pool;
         if self.pools[pool as usize].queue.is_empty()
             && let Some((endpoint, connection)) = self.pick(pool)
         {
@@ -117,7 +117,7 @@ impl Worker {
     pub(super) fn fail_queue(&mut self, pool: u32, with: answer::Answer) {
         for (slot, generation) in std::mem::take(&mut self.pools[pool as usize].queue) {
             if self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued) {
-                self.answer(slot, with);
+                self.answer(slot, with.clone());
             }
         }
     }
@@ -217,6 +217,7 @@ impl Worker {
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connecting = target.connecting.saturating_sub(1);
         target.succeeded();
+        self.count(Counter::UpstreamConnections);
         self.speak_http2(slot, Role::Client);
         self.drain_queue(pool);
     }
@@ -224,6 +225,7 @@ impl Worker {
     /// One endpoint could not be reached. Those who wait may try another one as often as the backend's policy says.
     pub(super) fn connect_failed(&mut self, pool: u32, endpoint: u32) {
         let now_ms = self.clock.now_ms;
+        self.count(Counter::UpstreamConnectFailures);
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
         if chosen.is_connecting() {
@@ -243,6 +245,7 @@ impl Worker {
                 self.answer(slot, answer::CONNECT_FAILED);
             } else {
                 exchange.attempts += 1;
+                self.mailbox.stats.counters.add(Counter::RetriesConnect, 1);
                 self.pools[pool as usize].queue.push_back((slot, generation));
             }
         }

@@ -8,32 +8,41 @@
 //! to the backend, `relay` moves bodies both ways, `response` brings the answer back, `answer` writes our own, `finish`
 //! lets go, `flush` writes.
 
+mod admit;
 mod answer;
 mod clock;
 mod connection;
 mod exchange;
 mod facts;
 mod finish;
+mod inspect;
 mod flush;
 mod forward;
 mod http1;
 mod read;
+mod record;
 mod relay;
 mod request;
 mod response;
 mod setup;
 mod timers;
+mod transcoding;
 mod transport;
+mod view;
 
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, Field, HeaderList};
 use crate::shared::{Mailbox, Message, Shared};
-use crate::snapshot::Snapshot;
+use crate::observe::series::Series;
 use crate::upstream::Pool;
+use crate::authenticate::cache::TokenCache;
 use clock::Clock;
 use connection::{Connections, Side, Stage};
 use exchange::{Exchanges, Head};
 use mio::{Events, Poll, Token};
+use inspect::Log;
+use record::SeriesIndex;
+use setup::Adopted;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -65,6 +74,7 @@ struct OwnFields {
     http: Rc<Field>,
     https: Rc<Field>,
     request_id: Rc<Field>,
+    userinfo: Rc<Field>,
     grpc: Rc<Field>,
     json: Rc<Field>,
     ok: Rc<Field>,
@@ -75,13 +85,19 @@ pub struct Worker {
     clock: Clock,
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
-    snapshot: Arc<Snapshot>,
-    dictionary: Dictionary,
+    snapshot: Rc<Adopted>,
+    dictionary: Rc<Dictionary>,
     own: OwnFields,
     random: u64,
     connections: Connections,
     exchanges: Exchanges,
     pools: Vec<Pool>,
+    /// By the snapshot's numbers of backends.
+    pool_of_backend: Vec<u32>,
+    /// Verified tokens.
+    tokens: TokenCache,
+    /// Exchanges that wait for keys: (slot, generation).
+    held: Vec<(u32, u32)>,
     /// Connections with something to write.
     dirty: Vec<u32>,
     /// Connections that may have more to read without an event saying so.
@@ -92,6 +108,10 @@ pub struct Worker {
     buffer: Vec<u8>,
     wheel: Wheel<Key>,
     due: Vec<(Key, u64)>,
+    /// This worker's series, the same as in its mailbox.
+    series: Vec<Arc<Series>>,
+    series_index: SeriesIndex,
+    log: Option<Log>,
     stopping: bool,
 }
 
@@ -127,6 +147,7 @@ impl Worker {
             }
             self.flush();
             self.connections.recycle();
+            self.send_log();
             self.mailbox.streams.store(self.exchanges.live(), Relaxed);
         }
     }
@@ -137,7 +158,15 @@ impl Worker {
                 Message::Accept { socket, listener } => self.accept(socket, listener),
                 Message::Adopt(snapshot) => self.adopt(snapshot),
                 Message::Endpoints { backend, endpoints } => self.set_endpoints(&backend, &endpoints),
+                Message::KeysChanged => self.keys_changed(),
                 Message::CloseConnections => self.close_connections(),
+                Message::Log(target) => self.set_log(target),
+                Message::Clients { most, sender } => {
+                    let _ = sender.try_send(self.list_clients(most));
+                }
+                Message::Backends { sender } => {
+                    let _ = sender.try_send(self.list_backends());
+                }
                 Message::Beat(sender) => {
                     let _ = sender.try_send(());
                 }
