@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CallKind = Literal["echo", "feed", "health-h2", "health-http1"]
 
+COUNTED: dict[CallKind, str] = {"echo": "echo", "feed": "feed", "health-h2": "health", "health-http1": "health"}
+"""The backend's counter that a call of each kind adds to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from tests.bench import kernel
 from tests.bench.errors import BenchError
-from tests.bench.load import Load, Outcome, drive, reset, served
-
-COUNTED = {"echo": "echo", "feed": "feed", "health-h2": "health", "health-http1": "health"}
+from tests.bench.load import COUNTED, Load, Outcome, drive, reset, served
 
 
 def main() -> None:
