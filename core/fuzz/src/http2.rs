@@ -53,7 +53,7 @@ fn run(dictionary: &Dictionary, role: Role, input: &[u8], cuts: &[usize]) -> Run
     let mut driver = Driver { seen: Vec::new(), answered: 0 };
     if role == Role::Client {
         for slot in 0..REQUESTS {
-            if let Some(stream) = connection.open_stream(slot) {
+            if let Some(stream) = connection.open_stream(slot_of(slot * 2 + 1)) {
                 let path = dictionary.field(b":path", format!("/{slot}").as_bytes());
                 connection.headers(stream, slot % 2 == 0, |encoder, out| encoder.field(&path, out));
             }
@@ -99,23 +99,23 @@ impl Driver {
             Event::Opened { stream, end_stream } => {
                 assert!(stream % 2 == 1, "a client opened {stream}");
                 assert!(connection.stream_count() < CONFIG.max_concurrent_streams as usize, "too many streams");
-                connection.insert_stream(stream, stream / 2);
+                connection.insert_stream(stream, slot_of(stream));
                 self.answer(dictionary, connection, stream, end_stream);
                 Seen::Opened(stream, end_stream, fields())
             }
             Event::Headers { stream, slot, end_stream } => {
-                assert_eq!(slot, stream / 2, "another stream's slot");
+                assert_eq!(slot, slot_of(stream), "another stream's slot");
                 settle(connection, stream, end_stream);
                 Seen::Headers(stream, end_stream, fields())
             }
             Event::Data { stream, slot, end_stream, bytes, overhead } => {
-                assert_eq!(slot, stream / 2, "another stream's slot");
+                assert_eq!(slot, slot_of(stream), "another stream's slot");
                 let seen = Seen::Data(stream, slot, end_stream, bytes.to_vec(), overhead);
                 settle(connection, stream, end_stream);
                 seen
             }
             Event::Reset { slot, code } => {
-                connection.remove_stream(slot * 2 + 1, Ended::ResetByPeer);
+                connection.remove_stream(stream_of(slot), Ended::ResetByPeer);
                 Seen::Reset(slot, code)
             }
             Event::StreamError { stream, slot, code } => {
@@ -147,6 +147,15 @@ impl Driver {
             settle(connection, stream, end_stream);
         }
     }
+}
+
+/// No slot is what an empty place of a table holds.
+fn slot_of(stream: u32) -> u32 {
+    stream / 2 + 1000
+}
+
+fn stream_of(slot: u32) -> u32 {
+    (slot - 1000) * 2 + 1
 }
 
 fn settle(connection: &mut Connection, stream: u32, end_stream: bool) {
