@@ -228,6 +228,18 @@ fn each_half_ends_on_its_own() {
 }
 
 #[test]
+fn what_follows_the_end_is_ignored() {
+    for tls13 in [false, true] {
+        let (client_end, server_end) = pipe(&[], 1 << 20);
+        let (mut client, mut server) = sides(client_end, server_end, tls13);
+        handshake(&mut client, &mut server);
+        client.shutdown_write().unwrap();
+        client.stream_mut().inject(&[0x55; 9000]);
+        assert_eq!(server.read(&mut [0; 64]).unwrap(), 0);
+    }
+}
+
+#[test]
 fn content_before_a_damaged_record_is_delivered_and_the_peer_told() {
     let (client_end, server_end) = pipe(&[], 1 << 20);
     let (mut client, mut server) = sides(client_end, server_end, true);
