@@ -141,19 +141,19 @@ impl<S: ByteStream> TlsSession<S> {
         Ok((ciphertext.len() - rest.len(), filled))
     }
 
+    /// `WouldBlock` only when the stream has just said so itself, or the handshake is not over: only then will there
+    /// be an event to go on with. So what is pending is sent before there is found to be no room for more.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut accepted = 0;
         while let Some(rest) = bytes.get(accepted..).filter(|rest| !rest.is_empty()) {
-            let count = self.connection.writer().write(rest)?;
-            accepted += count;
             self.send_unless_blocked()?;
-            if count == 0 {
-                break;
+            match self.connection.writer().write(rest)? {
+                0 if accepted == 0 => return Err(ErrorKind::WouldBlock.into()),
+                0 => break,
+                count => accepted += count,
             }
         }
-        if accepted == 0 && !bytes.is_empty() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
+        self.send_unless_blocked()?;
         Ok(accepted)
     }
 

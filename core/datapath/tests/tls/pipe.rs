@@ -53,6 +53,11 @@ impl PipeEnd {
         self.outbound.borrow_mut().bytes.extend(bytes);
     }
 
+    /// Has this end's direction hold more in flight.
+    pub(crate) fn widen(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// Calls so far that wrote something.
     pub(crate) fn writes(&self) -> usize {
         self.outbound.borrow().writes

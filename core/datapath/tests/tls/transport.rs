@@ -172,6 +172,11 @@ fn a_peer_that_does_not_read_costs_a_bounded_buffer() {
     assert!(client.wants_write());
     assert!(blocked(&client.flush()));
     assert!(client.write(&[]).is_ok());
+
+    // When the stream takes more, a write must not answer WouldBlock: no event would follow.
+    client.stream_mut().widen(2 << 20);
+    assert!(client.write(&content[accepted..]).unwrap() > 0);
+    assert!(!client.wants_write());
 }
 
 #[test]
