@@ -13,7 +13,7 @@ use rustls::{Connection, HandshakeKind};
 
 use super::socket::ByteStream;
 
-/// Two records of the largest size (2^14 bytes, RFC 8446 section 5.1).
+/// About two records of the largest size (2^14 bytes, RFC 8446 section 5.1).
 const READ_BYTES: usize = 32 << 10;
 
 /// Ciphertext that may wait for a slow peer; as much plaintext waits for the end of the handshake.
@@ -101,7 +101,8 @@ impl<S: ByteStream> TlsSession<S> {
             let mut waiting = std::mem::take(&mut self.undigested);
             let (taken, length) = self.digest(&waiting, buf)?;
             waiting.drain(..taken);
-            self.undigested = waiting;
+            // One that is empty gives its memory back.
+            self.undigested = if waiting.is_empty() { Vec::new() } else { waiting };
             return Ok(length);
         }
         CIPHERTEXT.with_borrow_mut(|ciphertext| {
