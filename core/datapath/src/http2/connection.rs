@@ -571,6 +571,10 @@ impl Connection {
     pub fn stream_count(&self) -> usize {
         self.streams.len()
     }
+    /// What each stream of the peer may send before it gets credit.
+    pub fn stream_window(&self) -> u32 {
+        self.config.stream_window
+    }
     pub fn initial_send_window(&self) -> i32 {
         self.peer.initial_window
     }

@@ -223,7 +223,7 @@ impl Worker {
         exchange.phase = Phase::Held;
         exchange.held_until_ms = now_ms + timeout_ms;
         let generation = exchange.generation;
-        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot, generation), now_ms + timeout_ms);
+        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), now_ms + timeout_ms);
         self.held.push((slot, generation));
         self.count(Counter::Held);
     }

@@ -171,7 +171,8 @@ impl Worker {
             connection,
             stream,
             send_window: http2.initial_send_window(),
-            receive_window: self.snapshot.limits.stream_window_bytes as i32,
+            receive_window: http2.stream_window() as i32,
+            credit_at: http2.stream_window() / 2,
             ..Half::ABSENT
         };
         self.mark(connection);
@@ -218,6 +219,11 @@ impl Worker {
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connecting = target.connecting.saturating_sub(1);
         target.succeeded();
+        let first_check_ms = match self.pools[pool as usize].backend.keepalive_time_ms {
+            0 => self.snapshot.limits.header_timeout_ms,
+            keepalive_ms => keepalive_ms.min(self.snapshot.limits.header_timeout_ms),
+        };
+        self.arm_connection(slot, self.clock.now_ms + first_check_ms);
         self.count(Counter::UpstreamConnections);
         self.speak_http2(slot, Role::Client);
         self.drain_queue(pool);

@@ -20,8 +20,7 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         if exchange.deadline_ms == 0 || at_ms < exchange.deadline_ms {
             exchange.deadline_ms = at_ms;
-            let key = Key::Exchange(slot, exchange.generation);
-            self.wheel.arm(&mut exchange.armed, key, at_ms);
+            self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), at_ms);
         }
     }
 
@@ -32,10 +31,9 @@ impl Worker {
         self.wheel.advance(self.clock.now_ms, &mut due);
         for (key, tick) in due.drain(..) {
             match key {
-                Key::Exchange(slot, generation) => {
-                    let current = self.exchanges.current(slot, generation);
-                    if current.is_some_and(|exchange| exchange.armed.take(tick)) {
-                        self.exchange_due(slot, generation);
+                Key::Exchange(slot) => {
+                    if self.exchanges[slot].armed.take(tick) && self.exchanges[slot].live {
+                        self.exchange_due(slot);
                     }
                 }
                 Key::Connection(slot) => {
@@ -49,9 +47,10 @@ impl Worker {
         self.due = due;
     }
 
-    fn exchange_due(&mut self, slot: u32, generation: u32) {
+    fn exchange_due(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
         let exchange = &mut self.exchanges[slot];
+        let generation = exchange.generation;
         if exchange.phase == Phase::Answered {
             return;
         }
@@ -78,7 +77,7 @@ impl Worker {
         if at_ms == u64::MAX {
             return;
         }
-        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot, generation), at_ms);
+        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), at_ms);
     }
 
     fn connection_due(&mut self, slot: u32) {
@@ -87,6 +86,10 @@ impl Worker {
         let (header_timeout_ms, idle_timeout_ms) = (limits.header_timeout_ms, limits.idle_timeout_ms);
         let body_timeout_ms = limits.body_timeout_ms;
         let (keepalive_ms, keepalive_timeout_ms) = (limits.keepalive_time_ms, limits.keepalive_timeout_ms);
+        let pool = self.pool_of(slot).and_then(|pool| self.pools.get(pool as usize));
+        let (keepalive_backend_ms, keepalive_backend_timeout_ms) =
+            pool.map_or((0, 0), |pool| (pool.backend.keepalive_time_ms, pool.backend.keepalive_timeout_ms));
+        let keepalive_timeout_ms = if pool.is_some() { keepalive_backend_timeout_ms } else { keepalive_timeout_ms };
         let Some(connection) = self.connections.get(slot) else { return };
         if connection.stage == Stage::Connecting {
             self.close_connection(slot);
@@ -126,6 +129,9 @@ impl Worker {
             }
             return;
         }
+        if keepalive_backend_ms > 0 && streams > 0 && ping_sent_ms == 0 && now_ms >= active_ms + keepalive_backend_ms {
+            self.ping(slot);
+        }
         let mut next = if is_http1 && streams > 0 { active_ms.max(now_ms) + body_timeout_ms } else { u64::MAX };
         let mut consider = |at_ms: u64| next = next.min(at_ms);
         if head_since_ms > 0 {
@@ -142,6 +148,12 @@ impl Worker {
             if keepalive_ms > 0 {
                 consider(active_ms + keepalive_ms);
             }
+        }
+        if !is_client && keepalive_backend_ms > 0 {
+            consider(now_ms + keepalive_backend_ms);
+        }
+        if ping_sent_ms > 0 || (!is_client && keepalive_backend_ms > 0) {
+            consider(now_ms + keepalive_timeout_ms);
         }
         if is_client && keepalive_ms > 0 && ping_sent_ms == 0 && now_ms >= active_ms + keepalive_ms {
             self.ping(slot);
@@ -222,6 +234,7 @@ impl Worker {
 
     /// Every client is asked to go.
     pub(super) fn close_connections(&mut self) {
+        self.closing = true;
         for slot in self.connections.keys() {
             self.drain_connection(slot);
         }
