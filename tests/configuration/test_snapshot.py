@@ -27,7 +27,7 @@ from gateway.configuration.model import (
     Requirement,
     Route,
 )
-from gateway.snapshot import compile_snapshot, sources
+from gateway.snapshot import compile_snapshot, explain, sources
 from gateway.snapshot.public_roots import bundle_path
 from tests.configuration.helpers import BACKEND, ECHO_AND_REVERSE, FIXTURES, describe, descriptors
 
@@ -271,6 +271,24 @@ def test_public_roots_are_found_where_systems_keep_them() -> None:
     assert bundle_path({"SSL_CERT_FILE": "/x.pem"}) == Path("/x.pem")
     found = bundle_path({})
     assert found is None or found.is_file()
+
+
+def test_what_the_core_refuses_is_said_in_the_operators_words() -> None:
+    article = FIXTURES / "article.yaml"
+    config = load([BACKEND, f"--service_json_path={article}"], {}, describe=describe).config
+    index = next(index for index, method in enumerate(config.methods) if method.bindings)
+    faults = [
+        f"methods[{index}].bindings[0].body: no field `x`",
+        f"methods[{index}].name: odd",
+        "methods[99].bindings[0].body: no field",
+        "backends[0]: odd",
+        "an address is in use",
+    ]
+    assert explain(faults, config) == (
+        f"{article}:28: http.rules[0].selector: grpc.health.v1.Health.Check, GET /v1/health, body: no field `x`",
+        f"{article}:28: http.rules[0].selector: grpc.health.v1.Health.Check, name: odd",
+        *faults[2:],
+    )
 
 
 def test_a_descriptor_set_that_has_gone_is_reported(tmp_path: Path) -> None:

@@ -50,7 +50,14 @@ pub struct TlsSession<S> {
 impl<S: ByteStream> TlsSession<S> {
     pub(super) fn new(mut connection: Connection, stream: S) -> TlsSession<S> {
         connection.set_buffer_limit(Some(PENDING_BYTES));
-        TlsSession { connection, stream, undigested: Vec::new(), full_read: false, failure: None, sending: Sending::Open }
+        TlsSession {
+            connection,
+            stream,
+            undigested: Vec::new(),
+            full_read: false,
+            failure: None,
+            sending: Sending::Open,
+        }
     }
 
     pub(super) fn stream_mut(&mut self) -> &mut S {
