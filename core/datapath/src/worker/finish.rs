@@ -316,10 +316,8 @@ impl Worker {
     #[inline]
     fn close_if_drained(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
-        if connection.drained && connection.stage == Stage::Open {
-            if connection.stream_count() == 0 {
-                self.close_after_flush(slot);
-            }
+        if connection.drained && connection.stage == Stage::Open && connection.stream_count() == 0 {
+            self.close_after_flush(slot);
         }
     }
 }

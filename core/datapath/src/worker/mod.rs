@@ -104,6 +104,8 @@ pub struct Worker {
     again: Vec<u32>,
     /// The fields of the frame that is being handled.
     list: HeaderList,
+    /// Boxed, since exchanges hold them boxed: they go back and forth without being copied.
+    #[allow(clippy::vec_box)]
     spare_heads: Vec<Box<Head>>,
     buffer: Vec<u8>,
     wheel: Wheel<Key>,
