@@ -15,18 +15,20 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let mut clock = Clock { start: Instant::now(), now_ns: 0, now_ms: 0, unix: 0, unix_read_ms: u64::MAX };
-        clock.tick();
-        clock
+        Clock { start: Instant::now(), now_ns: 0, now_ms: 0, unix: unix_now(), unix_read_ms: 0 }
     }
 
     #[inline]
     pub(crate) fn tick(&mut self) {
         self.now_ns = self.start.elapsed().as_nanos() as u64;
         self.now_ms = self.now_ns / 1_000_000;
-        if self.now_ms.wrapping_sub(self.unix_read_ms) >= 100 {
+        if self.now_ms - self.unix_read_ms >= 100 {
             self.unix_read_ms = self.now_ms;
-            self.unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            self.unix = unix_now();
         }
     }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
