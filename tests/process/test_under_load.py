@@ -215,5 +215,5 @@ async def test_keys_are_fetched_rotated_and_withdrawn(tmp_path: Path) -> None:
             issuer.rotate()
             assert await call(issuer.token()) == ""
             assert issuer.fetches == 2
-            assert await call(former) == "Jwt verification fails"
+            assert await call(former) == "Jwks doesn't have key to match kid or alg from Jwt"
             assert gateway.facts().keys[0].keys == 1
