@@ -233,6 +233,9 @@ impl Connection {
         now_ms: u64,
     ) -> Result<Option<Event<'a>>, ConnectionError> {
         let stream = header.stream;
+        if stream == 0 {
+            return Err(ConnectionError::protocol("DATA on stream 0"));
+        }
         self.receive_window -= payload.len() as i32;
         if self.receive_window < 0 {
             return Err(ConnectionError::flow_control("DATA beyond the connection's window"));
@@ -485,8 +488,9 @@ impl Connection {
         self.guard.count(Offence::Glitch, now_ms)?;
         let before = self.peer.initial_window;
         self.peer.apply(payload, self.role == Role::Client)?;
-        if let Some(size) = self.peer.header_table_size {
-            self.encoder.set_limit(size as usize);
+        if let Some((smallest, last)) = self.peer.header_table_size {
+            self.encoder.set_limit(smallest as usize);
+            self.encoder.set_limit(last as usize);
         }
         FrameHeader { length: 0, kind: frame::SETTINGS, flags: frame::ACK, stream: 0 }.write(&mut self.out);
         Ok(Some(Event::Settings { window_change: i64::from(self.peer.initial_window) - i64::from(before) }))

@@ -183,11 +183,6 @@ impl Worker {
         if access.is_open() {
             return Ok(None);
         }
-        if let Some(at) = facts.authorization.get()
-            && !list.decode_value(at)
-        {
-            return Err(answer::BAD_REQUEST.into());
-        }
         let view = View { dictionary: &self.dictionary, list, query };
         let (store, cache, now) = (&snapshot.keys, &mut self.tokens, self.clock.unix);
         let authenticator = &snapshot.authenticator;

@@ -143,6 +143,11 @@ impl Worker {
                 if event.is_writable() {
                     self.writable(slot);
                 }
+                if (event.is_read_closed() || event.is_error())
+                    && let Some(connection) = self.connections.get(slot)
+                {
+                    connection.peer_ended = true;
+                }
                 if event.is_readable() || event.is_error() || event.is_read_closed() {
                     self.readable(slot);
                 }

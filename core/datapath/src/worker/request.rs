@@ -21,11 +21,17 @@ impl Worker {
         end_stream: bool,
         list: &mut HeaderList,
     ) -> Result<(), ConnectionError> {
-        let facts = match Facts::read(&self.dictionary, list) {
+        let mut facts = match Facts::read(&self.dictionary, list) {
             Some(facts) if !list.is_malformed() => facts,
             _ if list.is_oversize() => return self.refuse_oversize(connection, stream, end_stream),
             _ => return self.reset_offender(connection, stream),
         };
+        if facts.repeated {
+            for token in [Token::ForwardedProto, Token::RequestId] {
+                list.keep_last(&self.dictionary, token);
+            }
+            facts = Facts::read(&self.dictionary, list).unwrap_or(facts);
+        }
         if end_stream && facts.content_length != u64::MAX && facts.content_length > 0 {
             return self.reset_offender(connection, stream);
         }
