@@ -192,7 +192,8 @@ impl Loop {
     }
 
     fn take_orders(&mut self) {
-        for order in std::mem::take(&mut *crate::shared::lock(&self.orders)) {
+        let orders = std::mem::take(&mut *crate::shared::lock(&self.orders));
+        for order in orders {
             match order {
                 Order::Add { id, name, mut bound } => {
                     let token = Token(id as usize);
@@ -201,7 +202,13 @@ impl Loop {
                     }
                 }
                 Order::CloseAll { at } => self.close_at = Some(at),
-                Order::Remove { id } => self.listeners.retain(|(held, ..)| *held != id),
+                Order::Remove { id } => {
+                    // Whoever waits in its queue was let in while it was open.
+                    if let Some(at) = self.listeners.iter().position(|(held, ..)| *held == id) {
+                        self.accept_all(at);
+                        self.listeners.remove(at);
+                    }
+                }
             }
         }
     }

@@ -260,9 +260,7 @@ impl Worker {
                 }
             }
         }
-        if let Some(pool) = self.pool_of(slot) {
-            self.drain_queue(pool);
-        }
+        self.upstream_settled(slot);
         Ok(())
     }
 }

@@ -154,6 +154,7 @@ impl Worker {
         exchange.started_ns = self.clock.now_ns;
         exchange.deadline_ms = 0;
         exchange.idle_timeout_ms = 0;
+        exchange.active_ms = self.clock.now_ms;
         exchange.status = 0;
         exchange.grpc_status = u8::MAX;
         exchange.reason = "";

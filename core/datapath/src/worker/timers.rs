@@ -7,6 +7,9 @@ use crate::http2::ErrorCode;
 use crate::observe::counters::Counter;
 use std::rc::Rc;
 
+/// When a connection on which nothing was said yet is asked again to go.
+const UNKNOWN_RETRY_MS: u64 = 100;
+
 impl Worker {
     pub(super) fn arm_connection(&mut self, slot: u32, at_ms: u64) {
         if let Some(connection) = self.connections.get(slot) {
@@ -89,10 +92,16 @@ impl Worker {
         let pool = self.pool_of(slot).and_then(|pool| self.pools.get(pool as usize));
         let (keepalive_backend_ms, keepalive_backend_timeout_ms) =
             pool.map_or((0, 0), |pool| (pool.backend.keepalive_time_ms, pool.backend.keepalive_timeout_ms));
+        let connect_timeout_ms = pool.map_or(0, |pool| pool.backend.connect_timeout_ms);
         let keepalive_timeout_ms = if pool.is_some() { keepalive_backend_timeout_ms } else { keepalive_timeout_ms };
         let Some(connection) = self.connections.get(slot) else { return };
-        if connection.stage == Stage::Connecting {
-            self.close_connection(slot);
+        if !connection.is_client() && !connection.ready {
+            let at_ms = connection.opened_ms + connect_timeout_ms;
+            if now_ms >= at_ms {
+                self.close_connection(slot);
+            } else {
+                self.arm_connection(slot, at_ms);
+            }
             return;
         }
         if connection.end_ms > 0 && now_ms >= connection.end_ms {
@@ -202,15 +211,25 @@ impl Worker {
         let http2 = match &mut connection.protocol {
             Protocol::Http2(http2) => http2,
             Protocol::Http1(http1) => {
-                // The next answer says `Connection: close`.
-                connection.drain_announced = true;
+                // The next answer says `Connection: close`; who asks nothing more is left alone for a second.
                 if let Some(reply) = &mut http1.reply {
                     reply.keep_alive = false;
                 }
+                let idle = http1.exchange.is_none() && connection.input.is_empty();
+                connection.drained = announced;
+                connection.drain_announced = true;
+                connection.drain_ms = now_ms + 1_000;
+                if announced && idle {
+                    self.close_after_flush(slot);
+                } else if !announced {
+                    self.arm_connection(slot, now_ms + 1_000);
+                }
                 return;
             }
+            // Its first request may be on its way.
             Protocol::Unknown => {
-                self.close_connection(slot);
+                connection.drain_ms = now_ms + UNKNOWN_RETRY_MS;
+                self.arm_connection(slot, now_ms + UNKNOWN_RETRY_MS);
                 return;
             }
         };
