@@ -67,6 +67,18 @@ impl Worker {
             keep_for_retry(exchange, bytes, &self.snapshot.limits, &self.shared);
         }
         let to = exchange.sides[1 - side];
+        let generation = exchange.generation;
+        if self.connections.peek(to.connection).is_some_and(|towards| towards.backlog() >= HIGH_WATER) {
+            self.make_room(to.connection);
+            if self.exchanges.current(slot, generation).is_none() {
+                return Ok(());
+            }
+        }
+        let exchange = &mut self.exchanges[slot];
+        if exchange.sides[1 - side].connection != to.connection {
+            // It went with its connection, and what it sent meanwhile was kept for a retry.
+            return Ok(());
+        }
         if exchange.pending[1 - side].is_none()
             && to.connection != NONE
             && let Some((from, towards)) = self.connections.pair(connection, to.connection)
