@@ -245,6 +245,8 @@ impl Worker {
             http2.goaway(error.code, error.reason);
         }
         if !is_client {
+            self.count(Counter::UpstreamProtocolErrors);
+            self.make_room(slot);
             self.close_connection(slot);
             return;
         }
