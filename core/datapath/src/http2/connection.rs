@@ -233,6 +233,9 @@ impl Connection {
         now_ms: u64,
     ) -> Result<Option<Event<'a>>, ConnectionError> {
         let stream = header.stream;
+        if stream == 0 {
+            return Err(ConnectionError::protocol("DATA on stream 0"));
+        }
         self.receive_window -= payload.len() as i32;
         if self.receive_window < 0 {
             return Err(ConnectionError::flow_control("DATA beyond the connection's window"));
@@ -485,8 +488,9 @@ impl Connection {
         self.guard.count(Offence::Glitch, now_ms)?;
         let before = self.peer.initial_window;
         self.peer.apply(payload, self.role == Role::Client)?;
-        if let Some(size) = self.peer.header_table_size {
-            self.encoder.set_limit(size as usize);
+        if let Some((smallest, last)) = self.peer.header_table_size {
+            self.encoder.set_limit(smallest as usize);
+            self.encoder.set_limit(last as usize);
         }
         FrameHeader { length: 0, kind: frame::SETTINGS, flags: frame::ACK, stream: 0 }.write(&mut self.out);
         Ok(Some(Event::Settings { window_change: i64::from(self.peer.initial_window) - i64::from(before) }))
@@ -545,11 +549,12 @@ impl Connection {
         Some(stream)
     }
 
-    /// Whether a stream can be opened. Until SETTINGS arrive we hold back to 100 (RFC 9113 recommends no less).
+    /// Whether a stream can be opened: never before the peer's SETTINGS, since it may allow fewer streams than we would open.
     #[inline]
     pub fn has_room(&self) -> bool {
-        let limit = if self.peer.received { self.peer.max_concurrent_streams } else { 100 };
-        !self.goaway_received && self.next_local < LAST_LOCAL_STREAM && (self.streams.len() as u64) < u64::from(limit)
+        let limit = u64::from(self.peer.max_concurrent_streams);
+        let open = self.streams.len() as u64;
+        self.peer.received && !self.goaway_received && self.next_local < LAST_LOCAL_STREAM && open < limit
     }
 
     /// Forgets a stream; what still comes for it is treated by how it ended.
@@ -566,6 +571,10 @@ impl Connection {
     }
     pub fn stream_count(&self) -> usize {
         self.streams.len()
+    }
+    /// What each stream of the peer may send before it gets credit.
+    pub fn stream_window(&self) -> u32 {
+        self.config.stream_window
     }
     pub fn initial_send_window(&self) -> i32 {
         self.peer.initial_window

@@ -5,6 +5,7 @@ use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
+use crate::bytes::wheel::Armed;
 use crate::http2::Role;
 use crate::http2::hpack::Token;
 use crate::observe::counters::Counter;
@@ -46,6 +47,7 @@ impl Worker {
     /// A connection with room for a stream, the endpoints taking turns. Endpoints without any are connected to.
     #[inline]
     fn pick(&mut self, pool: u32) -> Option<(u32, u32)> {
+        let now_ms = self.clock.now_ms;
         let chosen = &mut self.pools[pool as usize];
         let count = chosen.endpoints.len();
         let first = chosen.cursor;
@@ -58,7 +60,9 @@ impl Worker {
             }
             let ready = endpoint.connections.iter().copied().find(|&connection| {
                 self.connections.get(connection).is_some_and(|connection| {
-                    connection.stage == Stage::Open && connection.http2().is_some_and(|http2| http2.has_room())
+                    connection.stage == Stage::Open
+                        && connection.refused_until_ms <= now_ms
+                        && connection.http2().is_some_and(|http2| http2.has_room())
                 })
             });
             match ready {
@@ -107,7 +111,7 @@ impl Worker {
         match usable.clone().map(|endpoint| endpoint.not_before_ms()).min() {
             None => self.fail_queue(pool, answer::NO_ENDPOINT),
             Some(at_ms) if at_ms > self.clock.now_ms => {
-                self.wheel.arm(&mut Default::default(), Key::Pool(pool), at_ms);
+                self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
             }
             // All connections are full: the queue moves when a stream ends.
             Some(_) => {}
@@ -171,7 +175,8 @@ impl Worker {
             connection,
             stream,
             send_window: http2.initial_send_window(),
-            receive_window: self.snapshot.limits.stream_window_bytes as i32,
+            receive_window: http2.stream_window() as i32,
+            credit_at: http2.stream_window() / 2,
             ..Half::ABSENT
         };
         self.mark(connection);
@@ -212,14 +217,27 @@ impl Worker {
         if !is_connected(connection.transport.stream()) {
             return;
         }
-        let Side::Upstream { pool, endpoint } = connection.side else { return };
         connection.stage = Stage::Open;
-        connection.head_since_ms = self.clock.now_ms;
-        let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
-        target.connecting = target.connecting.saturating_sub(1);
-        target.succeeded();
-        self.count(Counter::UpstreamConnections);
         self.speak_http2(slot, Role::Client);
+    }
+
+    /// The backend's SETTINGS have arrived.
+    pub(super) fn upstream_settled(&mut self, slot: u32) {
+        let now_ms = self.clock.now_ms;
+        let Some(connection) = self.connections.get(slot) else { return };
+        let Side::Upstream { pool, endpoint } = connection.side else { return };
+        if !connection.ready {
+            connection.ready = true;
+            let chosen = &mut self.pools[pool as usize];
+            let keepalive_ms = chosen.backend.keepalive_time_ms;
+            let target = &mut chosen.endpoints[endpoint as usize];
+            target.connecting = target.connecting.saturating_sub(1);
+            target.succeeded();
+            self.count(Counter::UpstreamConnections);
+            if keepalive_ms > 0 {
+                self.arm_connection(slot, now_ms + keepalive_ms);
+            }
+        }
         self.drain_queue(pool);
     }
 
@@ -258,7 +276,7 @@ impl Worker {
         let Some(connection) = self.connections.get(slot) else { return };
         if let Side::Upstream { pool, endpoint } = connection.side {
             let idle = connection.stream_count() == 0;
-            let connecting = connection.stage == Stage::Connecting;
+            let connecting = !connection.ready;
             let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
             if !connecting {
                 target.connections.retain(|&held| held != slot);
@@ -270,11 +288,11 @@ impl Worker {
     }
 
     /// Nothing refers to the connection as one that takes requests.
-    pub(super) fn leave_pool(&mut self, slot: u32, side: Side, stage: Stage) {
+    pub(super) fn leave_pool(&mut self, slot: u32, side: Side, ready: bool) {
         let Side::Upstream { pool, endpoint } = side else { return };
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.retain(|&held| held != slot);
-        if stage == Stage::Connecting {
+        if !ready {
             target.connecting = target.connecting.saturating_sub(1);
             self.connect_failed(pool, endpoint);
         }

@@ -7,6 +7,7 @@ use crate::http1::{
     BodyDecoder, BodyFraming, BodyLimits, BodyWriter, Head, HeadLimits, HeadParser, Http1Error, Piece, ReplyContext,
     write_continue,
 };
+use crate::http2::frame::MAX_FRAME_SIZE;
 use crate::http2::hpack::HeaderList;
 
 /// What may wait behind a request that is being served, before we stop reading.
@@ -164,14 +165,14 @@ impl Worker {
 
     fn read_body(&mut self, slot: u32, exchange: u32, bytes: &[u8], at: &mut usize) -> Result<bool, Http1Error> {
         let held = self.exchanges[exchange].pending[UPSTREAM].as_ref().map_or(0, |pending| pending.left());
-        let window = self.snapshot.limits.stream_window_bytes as usize;
+        let window = self.snapshot.stream_window() as usize;
         let Some(http1) = self.connections.get(slot).and_then(Connection::http1) else { return Ok(false) };
         if http1.body_read() || held >= window {
             http1.stalled = true;
             return Ok(false);
         }
         let Some(body) = &mut http1.body else { return Ok(false) };
-        let room = (window - held).max(1 << 10);
+        let room = (window - held).clamp(1 << 10, MAX_FRAME_SIZE);
         let step = body.decode(&bytes[*at..bytes.len().min(*at + room)])?;
         *at += step.consumed;
         let done = body.is_done();
