@@ -10,13 +10,8 @@ use tidegate_fuzz::http2::DICTIONARY;
 const LIMITS: Limits = Limits { bytes: 4096, fields: 40 };
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn fields(dictionary: &Dictionary, list: &mut HeaderList) -> Option<Fields> {
-    for index in 0..list.len() {
-        if !list.decode_value(index) {
-            return None;
-        }
-    }
-    Some(list.iter(dictionary).map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
+fn fields(dictionary: &Dictionary, list: &HeaderList) -> Fields {
+    list.iter(dictionary).map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
 }
 
 fuzz_target!(|input: &[u8]| DICTIONARY.with(|dictionary| run(dictionary, input)));
@@ -40,14 +35,12 @@ fn run(dictionary: &Dictionary, input: &[u8]) {
         to_peer.list(&list, &mut out);
         let mut copy = HeaderList::default();
         far_end.decode(dictionary, &out, Limits { bytes: usize::MAX, fields: usize::MAX }, &mut copy).expect("our own");
-        let ours = fields(dictionary, &mut list);
-        assert_eq!(ours, fields(dictionary, &mut copy));
-        // A credential that nobody had to read may be ill coded: then nobody can read on.
-        let (Some(ours), true) = (ours, judged) else {
-            judged = false;
-            continue;
-        };
+        let ours = fields(dictionary, &list);
+        assert_eq!(ours, fields(dictionary, &copy));
         assert_eq!(far_judge.decode(&out).expect("our own"), ours);
+        if !judged {
+            continue;
+        }
         match judge.decode(block) {
             Ok(theirs) if !list.is_oversize() => assert_eq!(theirs, ours),
             Ok(_) => {}

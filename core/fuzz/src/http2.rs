@@ -5,7 +5,7 @@
 //! same bytes differ in nothing but where the bytes were cut.
 
 use tidegate_datapath::http2::hpack::{Dictionary, HeaderList, Limits};
-use tidegate_datapath::http2::{Config, Connection, ConnectionError, Ended, ErrorCode, Event, Role};
+use tidegate_datapath::http2::{Config, Connection, ConnectionError, Ended, ErrorCode, Event, Role, frame};
 
 const CONFIG: Config = Config {
     max_concurrent_streams: 20,
@@ -52,6 +52,10 @@ fn run(dictionary: &Dictionary, role: Role, input: &[u8], cuts: &[usize]) -> Run
     let mut list = HeaderList::default();
     let mut driver = Driver { seen: Vec::new(), answered: 0 };
     if role == Role::Client {
+        let mut settings = Vec::new();
+        frame::write_settings(&mut settings, &[]);
+        let first = connection.next(dictionary, &settings, &mut 0, &mut list, 0);
+        assert_eq!(first, Ok(Some(Event::Settings { window_change: 0 })));
         for slot in 0..REQUESTS {
             if let Some(stream) = connection.open_stream(slot_of(slot * 2 + 1)) {
                 let path = dictionary.field(b":path", format!("/{slot}").as_bytes());

@@ -7,4 +7,5 @@
 
 pub mod choices;
 pub mod http2;
+pub mod json;
 pub mod library;

@@ -1,6 +1,6 @@
 use crate::end::{CONFIG, End, REQUEST, Said, Seen, frame, headers, settings};
 use tidegate_datapath::http2::frame::{ACK, HEADER_LENGTH, SETTINGS, WINDOW_UPDATE};
-use tidegate_datapath::http2::{Connection, ErrorCode, PREFACE, Role};
+use tidegate_datapath::http2::{ErrorCode, PREFACE, Role};
 
 fn values(said: &Said) -> Vec<(u16, u32)> {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte));
@@ -104,7 +104,9 @@ fn what_is_not_a_whole_frame_waits() {
 
 #[test]
 fn a_client_holds_back_until_it_knows_the_limit() {
-    let mut connection = Connection::new(Role::Client, CONFIG, 0);
-    let opened = (0..1000).take_while(|&slot| connection.open_stream(slot).is_some()).count();
-    assert_eq!(opened, 100, "what RFC 9113, section 6.5.2, recommends as the least");
+    let mut end = End::new(Role::Client, CONFIG);
+    assert_eq!(end.connection.open_stream(0), None);
+    end.accept(&settings(&[(3, 1)]));
+    assert_eq!(end.connection.open_stream(0), Some(1));
+    assert_eq!(end.connection.open_stream(1), None);
 }
