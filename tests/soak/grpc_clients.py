@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Protocol
 
 import grpc
 
@@ -20,6 +21,13 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
 )
+
+
+class Answers(Protocol):
+    """A call that streams."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def cancel(self) -> object: ...
 
 
 class GrpcClient:
@@ -88,7 +96,7 @@ class GrpcClient:
         timeout = self._random.choice(DEADLINES)
         self._finish("grpc bidi", parts, lambda: list(call(iter(parts), timeout=timeout)))
 
-    def _leave(self, who: str, answers: grpc.CallIterator[bytes], after: int) -> None:
+    def _leave(self, who: str, answers: Answers, after: int) -> None:
         """Reads some answers and cancels."""
         try:
             for _, _ in zip(range(after), answers, strict=False):
