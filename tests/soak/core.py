@@ -56,6 +56,10 @@ class CoreProcess:
     def every_worker_answers(self) -> bool:
         return None not in self._call("beat", BEAT_SECONDS)
 
+    def status(self) -> str:
+        text: str = self._call("status")
+        return text
+
     def stats(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self._call("stats"))
         return document
@@ -64,8 +68,14 @@ class CoreProcess:
         """The sum of one of the `counters` or `gauges` over its labels."""
         return sum(entry["value"] for entry in self.stats()[kind] if entry["name"] == name)
 
-    def descriptors(self) -> int:
-        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+    def open_files(self) -> list[str]:
+        """What each descriptor refers to, as the kernel names it; sockets by their two ends."""
+        ends = {}
+        for line in Path(f"/proc/{self._process.pid}/net/tcp").read_text().splitlines()[1:]:
+            columns = line.split()
+            ends[f"socket:[{columns[9]}]"] = f"{_port(columns[1])} -> {_port(columns[2])} in state {columns[3]}"
+        links = (link.readlink() for link in Path(f"/proc/{self._process.pid}/fd").iterdir())
+        return [ends.get(str(link), str(link)) for link in links]
 
     def resident_bytes(self) -> int:
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
@@ -81,3 +91,7 @@ class CoreProcess:
         error, result = json.loads(line)
         assert error is None, f"{request[0]}: {error}"
         return result
+
+
+def _port(end: str) -> int:
+    return int(end.rpartition(":")[2], 16)

@@ -54,7 +54,7 @@ def soak(seconds: float, growth: float | None) -> None:
         FaultyBackend(seeds.randrange(2**32)) as faulty,
     ):
         core.apply(snapshot("first", []))
-        descriptors = core.descriptors()
+        files = core.open_files()
         address = core.address(LISTENER)
         core.set_endpoints(BACKEND, [a.address, b.address])
         stop, calm = threading.Event(), threading.Event()
@@ -76,7 +76,7 @@ def soak(seconds: float, growth: float | None) -> None:
                 actor.result(60)
         assert core.every_worker_answers(), "a worker is dead or stuck"
         try:
-            leave_nothing(core, descriptors)
+            leave_nothing(core, files)
         finally:
             print(f"{tally.table()}\n  {counters(core)}\n  {memory(sizes)}")
             for connection in (connection for client in raw for connection in client.abandoned):
@@ -109,14 +109,16 @@ def recover(core: CoreProcess, backends: list[str], address: tuple[str, int]) ->
     assert failed == 0, f"{failed} of {CALM_CALLS} calls failed with healthy backends"
 
 
-def leave_nothing(core: CoreProcess, descriptors: int) -> None:
+def leave_nothing(core: CoreProcess, files: list[str]) -> None:
     """The clients are gone, but for those that hold their connections in silence."""
     wait_for("the last stream", lambda: core.active_streams() == 0)
     wait_for("the last connection", lambda: core.active_connections() == 0)
     assert core.total("gauges", "buffered_bytes") == 0, "bytes are held for nobody"
     core.apply(snapshot("last", []))
-    wait_for("the descriptors", lambda: core.descriptors() <= descriptors)
-    assert core.descriptors() == descriptors
+    try:
+        wait_for("the descriptors", lambda: len(core.open_files()) == len(files))
+    except AssertionError:
+        pytest.fail(f"open at first: {files}\nopen at last: {core.open_files()}\n{core.status()}")
     for opened, closed in (
         ("connections_accepted_total", "connections_closed_total"),
         ("upstream_connections_total", "upstream_connections_closed_total"),

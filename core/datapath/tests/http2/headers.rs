@@ -111,6 +111,7 @@ fn a_long_block_is_written_in_frames_that_every_peer_takes() {
         for (number, frame) in said.iter().enumerate() {
             let last = number + 1 == said.len();
             assert_eq!(frame.flags & END_HEADERS != 0, last);
+            assert_eq!(frame.flags & END_STREAM != 0, number == 0);
             assert_eq!((frame.kind, frame.stream), (if number == 0 { HEADERS } else { CONTINUATION }, 1));
         }
         let limits = tidegate_datapath::http2::hpack::Limits { bytes: 1 << 20, fields: 9 };
