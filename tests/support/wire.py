@@ -163,6 +163,11 @@ class Wire:
         """Whether a PING is answered."""
         return not isinstance(self.outcome(), ConnectionEnded)
 
+    def offer_table(self, smallest: int, last: int) -> None:
+        """Does what a decoder does that offered table sizes: it shrinks to the smallest at once, and grows when told."""
+        self._decoder.header_table.maxsize = smallest
+        self._decoder.max_allowed_table_size = last
+
     def fields(self, frame: Frame) -> list[tuple[str, str]]:
         """Decodes a header block that begins with `frame`, which all have to be for the sake of the table."""
         coded = frame.payload
