@@ -69,6 +69,32 @@ def connect(address: str) -> socket.socket:
     return connection
 
 
+class Backend:
+    """A listening socket whose connections a test serves frame by frame; tests write every byte of it."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(SECONDS)
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._listener.close()
+
+    def accept(self) -> Wire:
+        """The next connection; nothing has been read from it or sent to it."""
+        return Wire(self._listener.accept()[0])
+
+    def greet(self, *pairs: tuple[int, int]) -> Wire:
+        """The next connection, with its preface read and our SETTINGS sent."""
+        wire = self.accept()
+        assert wire.take_raw(len(PREFACE)) == PREFACE
+        wire.send(settings(*pairs), settings(flags=ACK))
+        return wire
+
+
 class Wire:
     """`with Wire.client(address) as wire:` has exchanged prefaces; `with Wire(socket)` has said nothing yet."""
 
