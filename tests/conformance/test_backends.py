@@ -31,6 +31,7 @@ from tests.support.frames import (
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
     NO_ERROR,
+    PREFACE,
     PUSH_PROMISE,
     REFUSED_STREAM,
     RST_STREAM,
@@ -288,19 +289,20 @@ def test_a_backend_that_goes_away_finishes_what_it_has(world: World, sent: Calla
         world.check_next_call()
 
 
-@pytest.mark.parametrize("sent", [b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", b"\x15\x03\x01\0\x02\x02\x16", ping()])
+@pytest.mark.parametrize(
+    "sent",
+    [b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", b"\x15\x03\x01\0\x02\x02\x16", ping(), b""],
+    ids=["HTTP/1.1", "TLS", "no SETTINGS", "nothing"],
+)
 def test_a_backend_that_speaks_something_else_is_unavailable(world: World, sent: bytes) -> None:
+    """A connection that never came to its SETTINGS counts as one that failed, and is tried once more."""
     call = world.call()
-    with world.backend.accept() as wire:
-        wire.send(sent)
-        assert call.code() is UNAVAILABLE
-    world.check_next_call()
-
-
-def test_a_backend_that_hangs_up_is_unavailable(world: World) -> None:
-    call = world.call()
-    world.backend.accept().socket.close()
+    for _ in range(2):
+        with world.backend.accept() as wire:
+            wire.take_raw(len(PREFACE))
+            wire.send(sent)
     assert call.code() is UNAVAILABLE
+    assert call.details()
     world.check_next_call()
 
 
@@ -335,17 +337,15 @@ def test_no_more_streams_are_opened_than_a_backend_takes(world: World) -> None:
 
 
 def test_a_backend_that_takes_no_streams_is_asked_again_when_it_does(world: World) -> None:
-    with serve(document(world.backend.address)) as served:
-        snapshot = document(world.backend.address)
-        snapshot["backends"][0]["max_connections"] = 1
-        served.core.apply(json.dumps(snapshot).encode())
-        with grpc.insecure_channel(served.address) as channel:
-            small = World(served, world.backend, channel.unary_unary(METHOD))
-            with small.settled((MAX_CONCURRENT_STREAMS, 0)) as wire:
-                call = small.call()
-                wire.send(ping(), settings((MAX_CONCURRENT_STREAMS, 1)))
-                small.serve_one(wire)
-                assert call.result() == b"hello"
+    snapshot = document(world.backend.address)
+    snapshot["backends"][0]["max_connections"] = 1
+    world.served.core.apply(json.dumps(snapshot).encode())
+    call = world.call()
+    with world.backend.greet((MAX_CONCURRENT_STREAMS, 0)) as wire:
+        assert wire.outcome() == Tolerated()
+        wire.send(settings((MAX_CONCURRENT_STREAMS, 1)))
+        world.serve_one(wire)
+        assert call.result() == b"hello"
 
 
 def test_a_backend_without_a_window_gets_the_body_as_it_opens_it(world: World) -> None:
