@@ -185,6 +185,38 @@ class Wire:
                 return result
         raise AssertionError(f"the connection ended without GOAWAY, after {self.frames[-5:]}")
 
+    def has_hung_up(self) -> bool:
+        """Whether the other end has said GOAWAY or ended the connection by now; reads what is there."""
+        while True:
+            if any(frame.kind == GOAWAY for frame in self.frames):
+                return True
+            self.socket.setblocking(False)
+            try:
+                received = self.socket.recv(1 << 16)
+            except BlockingIOError:
+                return False
+            except ConnectionResetError:
+                return True
+            finally:
+                self.socket.settimeout(SECONDS)
+            if not received:
+                return True
+            self._buffer += received
+            self._split()
+
+    def _split(self) -> None:
+        """Takes the whole frames out of what has been received."""
+        while len(self._buffer) >= 9 and len(self._buffer) >= 9 + int.from_bytes(self._buffer[:3], "big"):
+            self.read()
+
+    def last_words(self) -> int:
+        """Reads to the end of the connection; the code of the last GOAWAY before it."""
+        while self.read() is not None:
+            pass
+        codes = [int.from_bytes(frame.payload[4:8], "big") for frame in self.frames if frame.kind == GOAWAY]
+        assert codes, f"the connection ended without GOAWAY, after {self.frames[-5:]}"
+        return codes[-1]
+
     def is_alive(self) -> bool:
         """Whether a PING is answered."""
         return not isinstance(self.outcome(), ConnectionEnded)
