@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -54,9 +54,10 @@ class Peer:
         self.credit = credit
         self.kept: list[h2.events.Event] = []
 
-    async def start(self, settings: dict[int, int] | None = None) -> Self:
+    async def start(self, settings: Mapping[int, int] | None = None) -> Self:
         if settings:
-            self.h2.local_settings.update(settings)
+            values: dict[int, int] = {**self.h2.local_settings, **settings}
+            self.h2.local_settings = h2.settings.Settings(client=self.h2.config.client_side, initial_values=values)
         self.h2.initiate_connection()
         await self.flush()
         return self
@@ -144,7 +145,7 @@ class Peer:
 async def connect(
     place: tuple[str, int],
     tls: ssl.SSLContext | None = None,
-    settings: dict[int, int] | None = None,
+    settings: Mapping[int, int] | None = None,
     *,
     credit: bool = True,
     **options: Any,
@@ -160,7 +161,7 @@ Script = Callable[[Peer], Awaitable[None]]
 class RawBackend:
     """`async with RawBackend(script)`: the script runs for each connection, which ends with it."""
 
-    def __init__(self, script: Script, settings: dict[int, int] | None = None, *, credit: bool = True) -> None:
+    def __init__(self, script: Script, settings: Mapping[int, int] | None = None, *, credit: bool = True) -> None:
         self._script, self._settings, self._credit = script, settings, credit
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
