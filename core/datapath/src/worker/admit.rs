@@ -32,7 +32,10 @@ pub(super) struct Admitted {
 pub(super) enum Stopped {
     Answered(Answer),
     /// Keys are missing that may come.
-    Wait { provider: usize, key_id: Option<String> },
+    Wait {
+        provider: usize,
+        key_id: Option<String>,
+    },
     /// The gateway itself is asked whether it serves, over gRPC, and it does no longer.
     Draining,
 }
@@ -179,11 +182,6 @@ impl Worker {
     ) -> Result<Option<Arc<Caller>>, Stopped> {
         if access.is_open() {
             return Ok(None);
-        }
-        if let Some(at) = facts.authorization.get()
-            && !list.decode_value(at)
-        {
-            return Err(answer::BAD_REQUEST.into());
         }
         let view = View { dictionary: &self.dictionary, list, query };
         let (store, cache, now) = (&snapshot.keys, &mut self.tokens, self.clock.unix);

@@ -25,7 +25,6 @@ pub(crate) struct Facts {
     pub(crate) authority: At,
     pub(crate) host: At,
     pub(crate) content_type: At,
-    pub(crate) authorization: At,
     pub(crate) grpc_timeout: At,
     pub(crate) forwarded_for: At,
     pub(crate) forwarded_proto: At,
@@ -34,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) content_length: u64,
     /// A field that only we may assert is among them.
     pub(crate) asserted: bool,
+    /// Something that we set is there more than once.
+    pub(crate) repeated: bool,
     pub(crate) grpc: bool,
     pub(crate) expects_continue: bool,
 }
@@ -49,13 +50,13 @@ impl Facts {
             authority: At::NOWHERE,
             host: At::NOWHERE,
             content_type: At::NOWHERE,
-            authorization: At::NOWHERE,
             grpc_timeout: At::NOWHERE,
             forwarded_for: At::NOWHERE,
             forwarded_proto: At::NOWHERE,
             request_id: At::NOWHERE,
             content_length: u64::MAX,
             asserted: false,
+            repeated: false,
             grpc: false,
             expects_continue: false,
         };
@@ -105,11 +106,16 @@ impl Facts {
                 }
                 self.content_length = length;
             }
-            Token::Authorization if self.authorization == At::NOWHERE => self.authorization = at,
             Token::GrpcTimeout => self.grpc_timeout = at,
             Token::ForwardedFor => self.forwarded_for = at,
-            Token::ForwardedProto => self.forwarded_proto = at,
-            Token::RequestId => self.request_id = at,
+            Token::ForwardedProto => {
+                self.repeated |= self.forwarded_proto != At::NOWHERE;
+                self.forwarded_proto = at;
+            }
+            Token::RequestId => {
+                self.repeated |= self.request_id != At::NOWHERE;
+                self.request_id = at;
+            }
             Token::Asserted => self.asserted = true,
             Token::Expect => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
             _ => {}
@@ -121,7 +127,9 @@ impl Facts {
 /// `application/grpc`, with or without `+proto` and parameters; not `application/grpc-web`.
 #[inline]
 pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {

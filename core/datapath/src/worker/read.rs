@@ -4,6 +4,7 @@ use super::Worker;
 use super::connection::{CONTROL_HIGH_WATER, Protocol, Stage};
 use super::exchange::{CLIENT, UPSTREAM};
 use crate::http1::{self, sniff};
+use crate::http2::frame::DATA;
 use crate::http2::{ConnectionError, Event, Role};
 use crate::observe::counters::Counter;
 use crate::tls::Alpn;
@@ -36,10 +37,11 @@ impl Worker {
             Ok(0) => self.peer_closed(slot),
             Ok(read) => {
                 if let Some(connection) = self.connections.get(slot) {
-                    let from = if connection.is_client() { Counter::BytesFromClients } else { Counter::BytesFromBackends };
+                    let from =
+                        if connection.is_client() { Counter::BytesFromClients } else { Counter::BytesFromBackends };
                     self.mailbox.stats.counters.add(from, read as u64);
                     connection.active_ms = self.clock.now_ms;
-                    if kept + read == buffer.len() || connection.transport.may_hold_more() {
+                    if kept + read == buffer.len() || connection.transport.may_hold_more() || connection.peer_ended {
                         self.again.push(slot);
                     }
                 }
@@ -180,7 +182,11 @@ impl Worker {
         let Some(connection) = self.connections.get(slot) else { return };
         let waits = !connection.input.is_empty();
         let unfinished = match &connection.protocol {
-            Protocol::Http2(http2) => http2.in_header_block() || !http2.is_settled(),
+            Protocol::Http2(http2) => {
+                // DATA may be slow where the line is; everything else is small.
+                let frame_waits = waits && connection.input.get(3) != Some(&DATA);
+                frame_waits || http2.in_header_block() || !http2.is_settled()
+            }
             Protocol::Http1(http1) => waits && http1.exchange.is_none(),
             Protocol::Unknown => true,
         };
