@@ -7,10 +7,11 @@ import json
 import time
 from typing import Any, Self
 
-from tests.support.waiting import LONG_SECONDS
 from tidegate_core import Core
 
 MAIN = "main"
+LONG_SECONDS = 20.0
+"""Only a test that fails waits for so long."""
 
 
 def backend(address: str, name: str = "app", **fields: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -18,7 +19,7 @@ import h2.settings
 Event = TypeVar("Event", bound=h2.events.Event)
 Fields = Iterable[tuple[str, str]]
 
-SECONDS = 30.0
+SECONDS = 15.0
 GRPC_REQUEST = [
     (":method", "POST"),
     (":scheme", "http"),
@@ -189,9 +190,10 @@ class RawBackend:
         try:
             peer = await Peer(reader, writer, client=False, credit=self._credit).start(self._settings)
             await self._script(peer)
-        except (Closed, ConnectionError):
+        except (Closed, ConnectionError, asyncio.CancelledError):
             pass
         except Exception as error:  # noqa: BLE001 - it is raised at the end of the block
+            traceback.print_exception(error)
             self.errors.append(error)
         finally:
             self._tasks.discard(task)

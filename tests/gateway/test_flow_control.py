@@ -104,7 +104,7 @@ async def test_a_slow_backend_holds_its_uploader_back_and_nobody_else() -> None:
     async with RawBackend(script) as app:
         with Serving(document(app.address)) as serving:
             async with Client(serving.address) as slow, Client(serving.address) as fast:
-                upload = asyncio.ensure_future(slow.join(iter([os.urandom(4 * MEBIBYTE)]), timeout=60).__await__().__next__ and _call(slow, 4 * MEBIBYTE))
+                upload = asyncio.ensure_future(_uploaded(slow, 4 * MEBIBYTE))
                 await until("the upload's window", lambda: serving.number("buffered_bytes") > WINDOW / 2)
                 assert await fast.unary(os.urandom(2 * MEBIBYTE), timeout=60) == b""
                 assert serving.number("buffered_bytes") <= WINDOW
@@ -113,7 +113,7 @@ async def test_a_slow_backend_holds_its_uploader_back_and_nobody_else() -> None:
             await serving.idle()
 
 
-async def _call(client: Client, size: int) -> bytes:
+async def _uploaded(client: Client, size: int) -> bytes:
     answer: bytes = await client.unary(os.urandom(size), timeout=60)
     return answer
 
