@@ -85,8 +85,12 @@ impl Facts {
             }
             *pseudo = at;
         }
-        let complete = facts.method != At::NOWHERE && facts.path != At::NOWHERE && facts.scheme != At::NOWHERE;
-        complete.then_some(facts)
+        let method = list.value(dictionary, facts.method.get()?);
+        let path = list.value(dictionary, facts.path.get()?);
+        facts.scheme.get()?;
+        let authority = facts.authority.get().map_or(&b""[..], |at| list.value(dictionary, at));
+        let named = is_method(method) && matches!(path, [b'/', ..] | b"*") && !path.contains(&b' ');
+        (named && !authority.iter().any(|byte| b" /\\@,".contains(byte))).then_some(facts)
     }
 
     #[inline]
@@ -122,6 +126,12 @@ impl Facts {
         }
         Some(())
     }
+}
+
+/// A token (RFC 9110, section 9.1), and not CONNECT, which has no path.
+fn is_method(method: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !method.is_empty() && method != b"CONNECT" && method.iter().all(is_token)
 }
 
 /// `application/grpc`, with or without `+proto` and parameters; not `application/grpc-web`.

@@ -289,7 +289,7 @@ impl Worker {
         let _ = self.poll.registry().deregister(connection.transport.stream_mut());
         let streams = connection.exchanges();
         self.count(Counter::UpstreamConnectionsClosed);
-        self.leave_pool(slot, connection.side, connection.stage);
+        self.leave_pool(slot, connection.side, connection.ready);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];
             let (headed, ended) = (half.headed, half.ended);

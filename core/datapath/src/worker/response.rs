@@ -44,6 +44,9 @@ impl Worker {
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
             head.body.clear();
+            if head.charged > 0 {
+                self.shared.refund(std::mem::take(&mut head.charged));
+            }
         }
         if exchange.transcoding.is_some() {
             self.transcoded_head(slot, fields.status, end_stream, list);
