@@ -163,20 +163,6 @@ async def test_a_thousand_calls_at_once() -> None:
             await serving.idle()
 
 
-async def test_the_authority_is_kept_unless_the_backend_has_its_own() -> None:
-    seen: list[str] = []
-
-    async with Backend() as app:
-        with Serving(document(app.address)) as serving:
-            async with Client(serving.address, options=[("grpc.default_authority", "shop.example:99")]) as client:
-                await client.unary(b"", timeout=30)
-        with Serving(document({"name": "app", "endpoints": [{"address": app.address}], "authority": "own.example"})) as serving:
-            async with Client(serving.address) as client:
-                await client.unary(b"", timeout=30)
-        seen = [str(call.value(":authority")) if call.values(":authority") else "" for call in app.calls]
-    assert seen in (["shop.example:99", "own.example"], ["", ""])
-
-
 async def test_unknown_methods_and_services_are_the_backends_to_refuse() -> None:
     async with Backend() as app:
         with Serving(document(app.address)) as serving:
