@@ -29,7 +29,10 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.buffer);
         let kept = connection.input.len();
         buffer[..kept].copy_from_slice(&connection.input);
-        let outcome = connection.transport.read(&mut buffer[kept..]);
+        let outcome = match kept == buffer.len() {
+            true => Err(ErrorKind::WouldBlock.into()),
+            false => connection.transport.read(&mut buffer[kept..]),
+        };
         if connection.transport.wants_write() {
             self.mark(slot);
         }
@@ -51,6 +54,10 @@ impl Worker {
                 // Input that waited for its turn.
                 if kept > 0 && self.connections.get(slot).and_then(|c| c.http1()).is_some_and(|http1| !http1.stalled) {
                     self.process_and_keep(slot, &buffer[..kept]);
+                    // The socket's own edge may have come while its bytes were left waiting.
+                    if self.connections.peek(slot).is_some_and(|connection| connection.input.len() < kept) {
+                        self.again.push(slot);
+                    }
                 }
             }
             Err(_) => self.peer_closed(slot),
