@@ -111,10 +111,8 @@ class Peer:
 
     async def answer(self, stream: int, body: bytes = b"") -> None:
         """A gRPC response of one message."""
-        self.h2.send_headers(stream, GRPC_HEAD)
-        self.h2.send_data(stream, message(body))
-        self.h2.send_headers(stream, GRPC_END, end_stream=True)
-        await self.flush()
+        await self.send(stream, GRPC_HEAD, message(body))
+        await self.send(stream, GRPC_END, end=True)
 
     async def request(self, body: bytes = b"", fields: Fields = (), *, end: bool = True, **pseudo: str) -> int:
         """Opens a stream with a gRPC request of one message; `path` and other pseudo fields may be replaced."""
