@@ -299,8 +299,10 @@ impl Connection {
         let Some(block) = &mut self.block else {
             return Err(ConnectionError::protocol("CONTINUATION without HEADERS"));
         };
+        // More than the list may hold is decoded and answered 431; only what has no end ends the connection.
+        let largest_block = self.config.headers.bytes.saturating_mul(4).max(64 << 10);
         block.frames += 1;
-        if block.frames > MAX_CONTINUATIONS || block.bytes.len() + payload.len() > self.config.headers.bytes {
+        if block.frames > MAX_CONTINUATIONS || block.bytes.len() + payload.len() > largest_block {
             return Err(ConnectionError::new(ErrorCode::ENHANCE_YOUR_CALM, "a header block without end"));
         }
         block.bytes.extend_from_slice(payload);

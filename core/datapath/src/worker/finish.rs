@@ -55,7 +55,9 @@ impl Worker {
         if let Some(head) = self.exchanges[slot].head.take() {
             self.reuse_head(head);
         }
-        self.exchanges[slot].transcoding = None;
+        if let Some(transcoding) = self.exchanges[slot].transcoding.take() {
+            self.shared.refund(transcoding.collected());
+        }
         self.exchanges.release(slot);
         self.close_if_drained(client.connection);
     }
