@@ -53,7 +53,7 @@ async fn main() -> Result<(), Failure> {
     }
     server
         .layer(CountLayer::new(counts))
-        .add_service(EchoService::default())
+        .add_service(EchoService)
         .add_service(health_service)
         .serve_with_incoming_shutdown(incoming, async {
             let _ = tokio::signal::ctrl_c().await;
