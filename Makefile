@@ -21,8 +21,8 @@ SOAK_SECONDS ?= 120
 bin := .venv/bin
 python_sources := gateway healthcheck infra tests conftest.py tidegate_core.pyi
 rust_trees := $(patsubst %/Cargo.toml,%,$(wildcard core/Cargo.toml core/fuzz/Cargo.toml tests/bench/driver/Cargo.toml))
-core_sources := $(shell find core/datapath core/binding -name '*.rs' -o -name Cargo.toml) \
-	core/Cargo.toml core/Cargo.lock core/tidegate_core.pyi
+core_sources := $(shell find core/datapath/src core/binding/src -type f) core/tidegate_core.pyi \
+	core/Cargo.lock core/Cargo.toml core/datapath/Cargo.toml core/binding/Cargo.toml
 cargo_fuzz := .cache/cargo-fuzz/bin/cargo-fuzz
 CARGO_FUZZ_VERSION := 0.13.2
 
