@@ -81,18 +81,18 @@ fn row(algorithm: &str, keys: &Value, sign: impl Fn(&[u8]) -> Result<Vec<u8>, Fa
     let store = KeyStore::new(authenticator.providers(), None);
     store.set(0, KeySet::parse(&keys.to_string())?, NOW);
 
-    let parse = nanoseconds(20_000, || drop(black_box(Token::parse(token.as_bytes()))));
+    let parse = nanoseconds(1_000, || drop(black_box(Token::parse(token.as_bytes()))));
     let mut cache = TokenCache::new(0);
     let decide = |cache: &mut TokenCache| {
         let decision = authenticator.authenticate(&access, &request, &store, cache, NOW);
-        assert!(matches!(decision, Decision::Allow { userinfo: Some(_), .. }), "{decision:?}");
+        assert!(matches!(decision, Decision::Allow { caller: Some(_) }), "{decision:?}");
     };
-    let first_sight = nanoseconds(5_000, || {
+    let first_sight = nanoseconds(100, || {
         cache.clear();
         decide(&mut cache);
     });
-    let cached = nanoseconds(1_000_000, || decide(&mut cache));
-    let alone = nanoseconds(1_000_000, || {
+    let cached = nanoseconds(20_000, || decide(&mut cache));
+    let alone = nanoseconds(20_000, || {
         let hash = cache.hash(token.as_bytes());
         black_box(cache.lookup(hash, token.as_bytes(), NOW, &store).map(|known| known.provider));
     });
@@ -109,13 +109,14 @@ fn authenticator() -> Result<(Authenticator, CompiledAccess), Failure> {
     Ok((authenticator, access))
 }
 
+/// The best of fifty rounds: what else the machine does can only add.
 fn nanoseconds(times: u32, mut work: impl FnMut()) -> f64 {
     let once = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         (0..times).for_each(|_| work());
         start.elapsed().as_nanos() as f64 / f64::from(times)
     };
-    (0..5).map(|_| once(&mut work)).fold(f64::INFINITY, f64::min)
+    (0..50).map(|_| once(&mut work)).fold(f64::INFINITY, f64::min)
 }
 
 fn base64url(bytes: impl AsRef<[u8]>) -> String {

@@ -1,16 +1,18 @@
 //! The composition root: threads, mailboxes, and the snapshot that is in force.
 
 use crate::listen::{Acceptor, Bound};
-use crate::shared::{Mailbox, Message, Shared, lock};
-use crate::snapshot::document::Document;
-use crate::snapshot::{Address, Snapshot};
+use crate::authenticate::keys::KeySet;
+use crate::authenticate::store::KeyStore;
+use crate::shared::{Events, Mailbox, Message, Shared, lock};
+use crate::snapshot::document::{self, Document};
+use crate::snapshot::{Address, Snapshot, compile_endpoints};
 use crate::worker::{WAKE, Worker};
 use mio::{Poll, Waker};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Why a snapshot was not adopted; the former one goes on serving.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Gateway {
     pub fn start(workers: usize) -> io::Result<Gateway> {
         let shared = Arc::new(Shared::default());
         let empty = Document::empty();
-        let snapshot = Arc::new(Snapshot::compile(empty).map_err(|faults| io::Error::other(faults.join("; ")))?);
+        let snapshot = Arc::new(Snapshot::compile(empty, None).map_err(|faults| io::Error::other(faults.join("; ")))?);
         let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
         for number in 0..workers.max(1) {
             let poll = Poll::new()?;
@@ -72,8 +74,9 @@ impl Gateway {
     pub fn apply(&self, document: &[u8]) -> Result<(), ApplyError> {
         let document: Document =
             serde_json::from_slice(document).map_err(|error| ApplyError::Document(vec![format!("snapshot: {error}")]))?;
-        let snapshot = Arc::new(Snapshot::compile(document).map_err(ApplyError::Document)?);
         let mut state = lock(&self.state);
+        let snapshot = Snapshot::compile(document, Some(&state.snapshot)).map_err(ApplyError::Document)?;
+        let snapshot = Arc::new(snapshot);
         let fresh = bind_new(&state.listeners, &snapshot)?;
         for mailbox in &self.mailboxes {
             mailbox.send(Message::Adopt(snapshot.clone()));
@@ -101,6 +104,66 @@ impl Gateway {
     /// (name, bound address) of each listener.
     pub fn listeners(&self) -> Vec<(String, String)> {
         lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
+    }
+
+    /// Replaces a backend's endpoints. False: there is no such backend. Faults are `path: message`.
+    pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32)]) -> Result<bool, Vec<String>> {
+        let named: Vec<document::Endpoint> = endpoints
+            .iter()
+            .map(|(address, weight)| document::Endpoint { address: address.clone(), weight: *weight })
+            .collect();
+        let mut faults = Vec::new();
+        let endpoints = compile_endpoints(&named, backend, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
+            return Ok(false);
+        }
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() });
+        }
+        Ok(true)
+    }
+
+    /// Replaces a provider's keys; `None`: there is no such provider. Returns how many keys can be used.
+    pub fn set_keys(&self, provider: &str, document: &str) -> Option<Result<usize, String>> {
+        let snapshot = lock(&self.state).snapshot.clone();
+        let index = snapshot.keys.index_of(provider)?;
+        Some(KeySet::parse(document).map_err(|error| error.to_string()).map(|keys| {
+            let usable = keys.len();
+            snapshot.keys.set(index, keys, unix_now());
+            self.tell_keys_changed();
+            usable
+        }))
+    }
+
+    /// A fetch failed: requests that waited are decided with the keys at hand. False: no such provider.
+    pub fn fail_keys(&self, provider: &str) -> bool {
+        self.change_keys(provider, |keys, index| keys.fail(index))
+    }
+
+    /// Forgets a provider's keys.
+    pub fn drop_keys(&self, provider: &str) -> bool {
+        self.change_keys(provider, |keys, index| keys.drop_keys(index))
+    }
+
+    fn change_keys(&self, provider: &str, change: impl FnOnce(&KeyStore, usize)) -> bool {
+        let snapshot = lock(&self.state).snapshot.clone();
+        let Some(index) = snapshot.keys.index_of(provider) else { return false };
+        change(&snapshot.keys, index);
+        self.tell_keys_changed();
+        true
+    }
+
+    fn tell_keys_changed(&self) {
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::KeysChanged);
+        }
+    }
+
+    pub fn events(&self) -> &Events {
+        self.shared.events()
     }
 
     pub fn announce_drain(&self) {
@@ -158,6 +221,10 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Binds what is not bound yet, all or nothing: sockets bound before a failure are dropped again.

@@ -5,6 +5,7 @@
 // Nothing that comes from outside may end a worker, and standard output belongs to the access log.
 #![warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
+pub mod access_log;
 pub mod authenticate;
 pub mod bytes;
 pub mod gateway;

@@ -6,13 +6,15 @@ use crate::tls::Socket;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What other threads tell a worker; taken between two turns of its loop.
 pub enum Message {
     Accept { socket: Socket, listener: Arc<str> },
     Adopt(Arc<Snapshot>),
     Endpoints { backend: String, endpoints: Vec<(Address, u32)> },
+    /// A provider's keys were replaced, or could not be fetched.
+    KeysChanged,
     /// GOAWAY and `Connection: close` on every connection.
     CloseConnections,
     /// Answer through the channel, to show that the loop turns.
@@ -55,6 +57,7 @@ pub struct Shared {
     /// Bytes of bodies that are buffered, over all workers.
     buffered: AtomicU64,
     pub draining: AtomicBool,
+    events: Events,
 }
 
 impl Shared {
@@ -72,8 +75,57 @@ impl Shared {
         self.buffered.fetch_sub(bytes as u64, Relaxed);
     }
 
+    /// What Python shall hear of.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// A request waits for keys.
+    pub fn tell_keys_wanted(&self, provider: &str, key_id: Option<&str>) {
+        self.events.push(serde_json::json!({"event": "keys-wanted", "provider": provider, "kid": key_id}).to_string());
+    }
+
     pub fn buffered(&self) -> u64 {
         self.buffered.load(Relaxed)
+    }
+}
+
+/// Events that nobody fetched; more are dropped and counted.
+const MOST_EVENTS: usize = 1_000;
+
+/// What Python has to hear of: JSON objects, and a call that wakes it.
+#[derive(Default)]
+pub struct Events {
+    queue: Mutex<VecDeque<String>>,
+    dropped: AtomicU64,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Events {
+    /// `wake` is called, from any thread, when there is something to take.
+    pub fn on_event(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.wake.set(wake);
+    }
+
+    pub fn push(&self, event: String) {
+        let mut queue = lock(&self.queue);
+        if queue.len() >= MOST_EVENTS {
+            self.dropped.fetch_add(1, Relaxed);
+            return;
+        }
+        queue.push_back(event);
+        drop(queue);
+        if let Some(wake) = self.wake.get() {
+            wake();
+        }
+    }
+
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.queue)).into()
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 }
 

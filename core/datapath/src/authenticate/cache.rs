@@ -23,35 +23,34 @@ pub const MAX_AGE_WITHOUT_EXPIRY: u64 = 300;
 
 const HASHED_BYTES: usize = 64;
 
-/// What a verified token stands for.
+/// Someone whose token was verified.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub claims: Claims,
+    /// The value of `X-Endpoint-API-UserInfo`.
+    pub userinfo: Box<[u8]>,
+}
+
+/// A verified token.
 pub struct Verified {
     /// Index in the snapshot.
     pub provider: usize,
     /// Of the provider's keys when they verified it.
     pub generation: u64,
-    pub claims: Arc<Claims>,
-    /// The value of `X-Endpoint-API-UserInfo`.
-    pub userinfo: Arc<[u8]>,
+    pub caller: Arc<Caller>,
     /// Unix seconds, both included, clock skew allowed for.
     pub valid_from: u64,
     pub valid_until: u64,
 }
 
 impl Verified {
-    pub fn new(
-        provider: usize,
-        generation: u64,
-        claims: Arc<Claims>,
-        userinfo: Arc<[u8]>,
-        skew: u64,
-        now: u64,
-    ) -> Verified {
-        let valid_from = claims.not_before.unwrap_or(0).saturating_sub(skew);
-        let valid_until = match claims.expires {
+    pub fn new(provider: usize, generation: u64, caller: Arc<Caller>, skew: u64, now: u64) -> Verified {
+        let valid_from = caller.claims.not_before.unwrap_or(0).saturating_sub(skew);
+        let valid_until = match caller.claims.expires {
             Some(expires) => expires.saturating_add(skew),
             None => now.saturating_add(MAX_AGE_WITHOUT_EXPIRY),
         };
-        Verified { provider, generation, claims, userinfo, valid_from, valid_until }
+        Verified { provider, generation, caller, valid_from, valid_until }
     }
 
     fn is_valid(&self, now: u64, store: &KeyStore) -> bool {
@@ -128,15 +127,13 @@ impl TokenCache {
     /// always the same for the same bytes.
     pub fn hash(&self, token: &[u8]) -> u64 {
         let tail = token.get(token.len().saturating_sub(HASHED_BYTES)..).unwrap_or_default();
-        let (words, rest) = tail.as_chunks::<8>();
-        let mut hash = self.seeds.0 ^ token.len() as u64;
-        for word in words {
-            hash = mix(hash ^ u64::from_le_bytes(*word), self.seeds.1);
-        }
-        for byte in rest {
-            hash = mix(hash ^ u64::from(*byte), self.seeds.1);
-        }
-        hash
+        let (blocks, rest) = tail.as_chunks::<16>();
+        let mut last = [0; 16];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        blocks.iter().chain([&last]).fold(self.seeds.0 ^ token.len() as u64, |hash, block| {
+            let block = u128::from_le_bytes(*block);
+            mix(hash ^ block as u64, self.seeds.1 ^ (block >> 64) as u64)
+        })
     }
 
     /// What is known of a token, as long as it still holds.
@@ -197,13 +194,13 @@ impl TokenCache {
 
     /// Callers' hashes are mixed once more, as they may not be keyed.
     fn place(&self, hash: u64) -> u64 {
-        mix(hash ^ self.seeds.0, self.seeds.1)
+        mix(hash ^ self.seeds.0, self.seeds.1 | 1)
     }
 }
 
-/// Folds a 128-bit product; the seed is made odd, so that it loses no bit.
-fn mix(value: u64, seed: u64) -> u64 {
-    let product = u128::from(value) * u128::from(seed | 1);
+/// Multiplies and folds the product's halves into one.
+fn mix(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
     (product as u64) ^ ((product >> 64) as u64)
 }
 

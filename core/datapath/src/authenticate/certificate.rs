@@ -10,9 +10,6 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 /// The public key of a PEM certificate.
 pub(super) fn from_pem(pem: &str) -> Result<PublicKey, SkipReason> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| SkipReason::Malformed)?;
-    if pem.label != "CERTIFICATE" {
-        return Err(SkipReason::Malformed);
-    }
     from_der(&pem.contents)
 }
 

@@ -9,25 +9,23 @@
 //! a token, the first of these in the order of locations and requirements. A refusal outranks waiting for keys, since
 //! waiting could not help.
 
-use super::cache::{Profile, TokenCache, Verified};
+use super::cache::{Caller, Profile, TokenCache, Verified};
 use super::extract::{self, Found, RequestView};
 use super::keys::SignatureCheck;
-use super::provider::{Audiences, Location, Provider, Requirement};
+use super::provider::{Location, Provider, Requirement};
 use super::status::{AuthStatus, Refusal};
 use super::store::{KeyState, KeyStore};
-use super::token::{Claims, Token};
+use super::token::Token;
 use super::userinfo;
-use crate::snapshot::document;
 use std::sync::Arc;
 
 /// What is to happen to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It passes. Without `userinfo` no token was verified: the header must then be absent, whatever the client sent.
-    /// Nothing else has to be removed, as every token in a place that this method reads was verified.
+    /// It passes. Without a caller no token was verified, and `X-Endpoint-API-UserInfo` must be absent, whatever the
+    /// client sent. Nothing else has to be removed: every token in a place that this method reads was verified.
     Allow {
-        userinfo: Option<Arc<[u8]>>,
-        claims: Option<Arc<Claims>>,
+        caller: Option<Arc<Caller>>,
     },
     Deny(AuthStatus),
     /// Keys are missing that may come. [`KeyStore::ask`] says whether to raise a wanted event; once the keys changed, the
@@ -41,102 +39,50 @@ pub enum Decision {
 /// A method's or route's access rules, compiled against one [`Authenticator`].
 #[derive(Debug, Clone, Default)]
 pub struct CompiledAccess {
-    requirements: Vec<Requirement>,
-    locations: Vec<usize>,
-    allow_without_credential: bool,
-    deny: Option<Arc<Refusal>>,
+    pub(super) requirements: Vec<Requirement>,
+    /// Of all the requirements' providers: indices into the authenticator's.
+    pub(super) locations: Vec<usize>,
+    pub(super) allow_without_credential: bool,
+    pub(super) deny: Option<Arc<Refusal>>,
+}
+
+impl CompiledAccess {
+    /// Everybody may pass, and no token is looked at.
+    pub fn is_open(&self) -> bool {
+        self.requirements.is_empty() && self.deny.is_none()
+    }
 }
 
 /// A snapshot's providers. Shared by all workers.
 #[derive(Debug, Clone)]
 pub struct Authenticator {
-    providers: Vec<Provider>,
-    locations: Vec<Location>,
-    profile: Profile,
+    pub(super) providers: Vec<Provider>,
+    pub(super) locations: Vec<Location>,
+    pub(super) profile: Profile,
 }
 
+/// What a request is judged by.
+struct Inquiry<'a> {
+    access: &'a CompiledAccess,
+    store: &'a KeyStore,
+    now: u64,
+    may_wait: bool,
+}
+
+/// What one token comes to.
 enum Judgement {
-    Good { requirement: usize, userinfo: Arc<[u8]>, claims: Arc<Claims> },
+    Good { requirement: usize, caller: Arc<Caller> },
     Wait { provider: usize, key_id: Option<String> },
     Bad(AuthStatus),
 }
 
+/// Why a token does not satisfy a requirement.
+enum Obstacle {
+    Refused(AuthStatus),
+    KeysMissing { key_id: Option<String> },
+}
+
 impl Authenticator {
-    /// Errors are `path: message`, all of them.
-    pub fn compile(document: &document::Authentication) -> Result<Authenticator, Vec<String>> {
-        let mut errors = Vec::new();
-        let mut locations = Vec::new();
-        let mut providers: Vec<Provider> = Vec::new();
-        for (index, provider) in document.providers.iter().enumerate() {
-            let path = format!("authentication.providers[{index}]");
-            if provider.id.is_empty() {
-                errors.push(format!("{path}.id: must not be empty"));
-            } else if providers.iter().any(|former| former.id == provider.id) {
-                errors.push(format!("{path}.id: {:?} is the id of an earlier provider", provider.id));
-            }
-            if provider.issuer.is_empty() {
-                errors.push(format!("{path}.issuer: must not be empty, it would match tokens without an issuer"));
-            }
-            let audiences = Audiences::compile(&provider.audiences).unwrap_or_else(|error| {
-                errors.push(format!("{path}.audiences: {error}"));
-                Audiences::default()
-            });
-            let mut own = Vec::new();
-            for (place, location) in provider.locations.iter().enumerate() {
-                match Location::compile(location) {
-                    Ok(location) => own.push(location),
-                    Err(error) => errors.push(format!("{path}.locations[{place}]: {error}")),
-                }
-            }
-            if provider.locations.is_empty() {
-                own = Location::defaults();
-            }
-            let (id, issuer) = (provider.id.clone(), provider.issuer.clone());
-            let locations = own.into_iter().map(|location| intern(&mut locations, location)).collect();
-            providers.push(Provider { id, issuer, audiences, locations });
-        }
-        let profile = Profile {
-            capacity: document.cache_size as usize,
-            skew: document.clock_skew_s,
-            format: document.userinfo_format,
-        };
-        if errors.is_empty() { Ok(Authenticator { providers, locations, profile }) } else { Err(errors) }
-    }
-
-    /// `path` is where the rules stand in the document, for messages.
-    pub fn compile_access(&self, access: &document::Access, path: &str) -> Result<CompiledAccess, Vec<String>> {
-        let mut errors = Vec::new();
-        let mut compiled = CompiledAccess {
-            allow_without_credential: access.allow_without_credential,
-            deny: access.deny.clone().map(|(http_status, message)| Arc::new(Refusal { http_status, message })),
-            ..CompiledAccess::default()
-        };
-        if let Some((status, _)) = access.deny.as_ref().filter(|(status, _)| !(400..=599).contains(status)) {
-            errors.push(format!("{path}.deny: {status} is no HTTP error status"));
-        }
-        for (index, requirement) in access.requirements.iter().enumerate() {
-            let path = format!("{path}.requirements[{index}]");
-            let found = self.providers.iter().enumerate().find(|(_, provider)| provider.id == requirement.provider);
-            let Some((place, provider)) = found else {
-                errors.push(format!("{path}.provider: there is no provider {:?}", requirement.provider));
-                continue;
-            };
-            match Audiences::compile(&requirement.audiences) {
-                Err(error) => errors.push(format!("{path}.audiences: {error}")),
-                Ok(own) => {
-                    let audiences = if own.is_empty() { provider.audiences.clone() } else { own };
-                    compiled.requirements.push(Requirement { provider: place, audiences });
-                }
-            }
-            for location in &provider.locations {
-                if !compiled.locations.contains(location) {
-                    compiled.locations.push(*location);
-                }
-            }
-        }
-        if errors.is_empty() { Ok(compiled) } else { Err(errors) }
-    }
-
     /// In the order of the document; the index is what a [`KeyStore`] made of them calls a provider.
     pub fn providers(&self) -> &[Provider] {
         &self.providers
@@ -151,7 +97,7 @@ impl Authenticator {
         cache: &mut TokenCache,
         now: u64,
     ) -> Decision {
-        self.decide(access, request, store, cache, now, true)
+        self.decide(&Inquiry { access, store, now, may_wait: true }, request, cache)
     }
 
     /// As `authenticate`, but never says [`Decision::Wait`]: what is not known by now counts as not known.
@@ -163,37 +109,30 @@ impl Authenticator {
         cache: &mut TokenCache,
         now: u64,
     ) -> Decision {
-        self.decide(access, request, store, cache, now, false)
+        self.decide(&Inquiry { access, store, now, may_wait: false }, request, cache)
     }
 
-    fn decide(
-        &self,
-        access: &CompiledAccess,
-        request: &dyn RequestView,
-        store: &KeyStore,
-        cache: &mut TokenCache,
-        now: u64,
-        may_wait: bool,
-    ) -> Decision {
+    fn decide(&self, inquiry: &Inquiry, request: &dyn RequestView, cache: &mut TokenCache) -> Decision {
+        let access = inquiry.access;
         if let Some(refusal) = &access.deny {
             return Decision::Deny(AuthStatus::Refused(Arc::clone(refusal)));
         }
         if access.requirements.is_empty() {
-            return Decision::Allow { userinfo: None, claims: None };
+            return Decision::Allow { caller: None };
         }
         let tokens = match extract::tokens(request, &self.locations, &access.locations) {
             Ok(tokens) => tokens,
             Err(status) => return Decision::Deny(status),
         };
         cache.adopt(self.profile);
-        let mut good: Option<(usize, Arc<[u8]>, Arc<Claims>)> = None;
+        let mut good: Option<(usize, Arc<Caller>)> = None;
         let mut bad: Option<AuthStatus> = None;
-        let mut wait = None;
+        let mut wait: Option<Decision> = None;
         for found in tokens.iter().flatten() {
-            match self.judge(access, found, store, cache, now, may_wait) {
-                Judgement::Good { requirement, userinfo, claims } => {
-                    if good.as_ref().is_none_or(|(former, ..)| requirement < *former) {
-                        good = Some((requirement, userinfo, claims));
+            match self.judge(inquiry, found, cache) {
+                Judgement::Good { requirement, caller } => {
+                    if good.as_ref().is_none_or(|(former, _)| requirement < *former) {
+                        good = Some((requirement, caller));
                     }
                 }
                 Judgement::Wait { provider, key_id } => wait = wait.or(Some(Decision::Wait { provider, key_id })),
@@ -207,33 +146,23 @@ impl Authenticator {
         match (bad, wait, good) {
             (Some(status), ..) => Decision::Deny(status),
             (None, Some(wait), _) => wait,
-            (None, None, Some((_, userinfo, claims))) => {
-                Decision::Allow { userinfo: Some(userinfo), claims: Some(claims) }
-            }
-            (None, None, None) if access.allow_without_credential => Decision::Allow { userinfo: None, claims: None },
+            (None, None, Some((_, caller))) => Decision::Allow { caller: Some(caller) },
+            (None, None, None) if access.allow_without_credential => Decision::Allow { caller: None },
             (None, None, None) => Decision::Deny(AuthStatus::Missing),
         }
     }
 
-    fn judge(
-        &self,
-        access: &CompiledAccess,
-        found: &Found,
-        store: &KeyStore,
-        cache: &mut TokenCache,
-        now: u64,
-        may_wait: bool,
-    ) -> Judgement {
+    fn judge(&self, inquiry: &Inquiry, found: &Found, cache: &mut TokenCache) -> Judgement {
+        let requirements = &inquiry.access.requirements;
         let hash = cache.hash(&found.token);
-        if let Some(known) = cache.lookup(hash, &found.token, now, store) {
-            let satisfied = access.requirements.iter().position(|requirement| {
+        if let Some(known) = cache.lookup(hash, &found.token, inquiry.now, inquiry.store) {
+            let satisfied = requirements.iter().position(|requirement| {
                 requirement.provider == known.provider
                     && self.reads(requirement, found)
-                    && requirement.audiences.allow(&known.claims.audiences)
+                    && requirement.audiences.allow(&known.caller.claims.audiences)
             });
             if let Some(requirement) = satisfied {
-                let (userinfo, claims) = (Arc::clone(&known.userinfo), Arc::clone(&known.claims));
-                return Judgement::Good { requirement, userinfo, claims };
+                return Judgement::Good { requirement, caller: Arc::clone(&known.caller) };
             }
         }
         let token = match Token::parse(&found.token) {
@@ -242,70 +171,58 @@ impl Authenticator {
         };
         let mut bad = AuthStatus::UnknownIssuer;
         let mut wait = None;
-        for (index, requirement) in access.requirements.iter().enumerate() {
-            let issued = self.providers.get(requirement.provider).is_some_and(|own| own.issuer == token.claims.issuer);
+        for (index, requirement) in requirements.iter().enumerate() {
+            let provider = requirement.provider;
+            let issued = self.providers.get(provider).is_some_and(|own| own.issuer == token.claims.issuer);
             if !issued || !self.reads(requirement, found) {
                 continue;
             }
-            match self.check(requirement, &token, store, now, may_wait) {
+            match self.check(inquiry, requirement, &token) {
                 Ok(generation) => {
                     let userinfo = userinfo::value(self.profile.format, &token);
-                    let claims = Arc::new(token.claims);
-                    let (provider, skew) = (requirement.provider, self.profile.skew);
-                    let (kept_userinfo, kept_claims) = (Arc::clone(&userinfo), Arc::clone(&claims));
-                    let verified = Verified::new(provider, generation, kept_claims, kept_userinfo, skew, now);
+                    let caller = Arc::new(Caller { claims: token.claims, userinfo });
+                    let (skew, now) = (self.profile.skew, inquiry.now);
+                    let verified = Verified::new(provider, generation, Arc::clone(&caller), skew, now);
                     cache.insert(hash, &found.token, verified);
-                    return Judgement::Good { requirement: index, userinfo, claims };
+                    return Judgement::Good { requirement: index, caller };
                 }
-                Err(Judgement::Bad(status)) if bad == AuthStatus::UnknownIssuer => bad = status,
-                Err(later) => wait = wait.or(Some(later).filter(|later| matches!(later, Judgement::Wait { .. }))),
+                Err(Obstacle::Refused(status)) if bad == AuthStatus::UnknownIssuer => bad = status,
+                Err(Obstacle::Refused(_)) => {}
+                Err(Obstacle::KeysMissing { key_id }) => wait = wait.or(Some(Judgement::Wait { provider, key_id })),
             }
         }
         wait.unwrap_or(Judgement::Bad(bad))
     }
 
     /// The generation of the keys that verify the token.
-    fn check(
-        &self,
-        requirement: &Requirement,
-        token: &Token,
-        store: &KeyStore,
-        now: u64,
-        may_wait: bool,
-    ) -> Result<u64, Judgement> {
-        token.claims.check_time(now, self.profile.skew).map_err(Judgement::Bad)?;
+    fn check(&self, inquiry: &Inquiry, requirement: &Requirement, token: &Token) -> Result<u64, Obstacle> {
+        token.claims.check_time(inquiry.now, self.profile.skew).map_err(Obstacle::Refused)?;
         if !requirement.audiences.allow(&token.claims.audiences) {
-            return Err(Judgement::Bad(AuthStatus::AudienceNotAllowed));
+            return Err(Obstacle::Refused(AuthStatus::AudienceNotAllowed));
         }
-        let provider = requirement.provider;
-        let published = store.keys(provider).ok_or(Judgement::Bad(AuthStatus::KeysFetchFailed))?;
+        let store = inquiry.store;
+        let published = store.keys(requirement.provider).ok_or(Obstacle::Refused(AuthStatus::KeysFetchFailed))?;
         let keys = match &published.state {
             KeyState::Ready(keys) => keys,
-            KeyState::NotFetched if may_wait => return Err(Judgement::Wait { provider, key_id: None }),
-            KeyState::NotFetched | KeyState::Failed => return Err(Judgement::Bad(AuthStatus::KeysFetchFailed)),
+            KeyState::NotFetched if inquiry.may_wait => return Err(Obstacle::KeysMissing { key_id: None }),
+            KeyState::NotFetched | KeyState::Failed => return Err(Obstacle::Refused(AuthStatus::KeysFetchFailed)),
         };
         let key_id = token.key_id.as_deref();
+        let may_come = || inquiry.may_wait && store.is_worth_waiting(requirement.provider, key_id, inquiry.now);
         let status = match keys.verify(token.algorithm, key_id, token.signing_input, &token.signature) {
             SignatureCheck::Valid => return Ok(published.generation),
-            SignatureCheck::UnknownKeyId if may_wait && store.is_worth_waiting(provider, key_id, now) => {
-                return Err(Judgement::Wait { provider, key_id: token.key_id.clone() });
+            SignatureCheck::UnknownKeyId if may_come() => {
+                return Err(Obstacle::KeysMissing { key_id: token.key_id.clone() });
             }
             _ if keys.is_empty() => AuthStatus::NoValidKeys,
             SignatureCheck::UnknownKeyId | SignatureCheck::NoMatchingKey => AuthStatus::NoMatchingKey,
             SignatureCheck::Invalid => AuthStatus::VerificationFailed,
             SignatureCheck::WrongLength => AuthStatus::Ed25519SignatureLength,
         };
-        Err(Judgement::Bad(status))
+        Err(Obstacle::Refused(status))
     }
 
     fn reads(&self, requirement: &Requirement, found: &Found) -> bool {
         self.providers.get(requirement.provider).is_some_and(|provider| provider.locations.contains(&found.location))
     }
-}
-
-fn intern(locations: &mut Vec<Location>, location: Location) -> usize {
-    locations.iter().position(|former| *former == location).unwrap_or_else(|| {
-        locations.push(location);
-        locations.len() - 1
-    })
 }

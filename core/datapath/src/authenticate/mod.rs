@@ -16,6 +16,7 @@
 pub mod algorithm;
 pub mod cache;
 mod certificate;
+mod compile;
 pub mod decide;
 pub mod extract;
 mod jwk;

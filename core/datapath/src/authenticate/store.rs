@@ -2,12 +2,12 @@ use super::keys::KeySet;
 use super::provider::Provider;
 use super::unknown::UnknownKeys;
 pub use super::unknown::{FETCH_INTERVAL, MAX_KEY_ID_BYTES, REMEMBERED};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is known of a provider's keys.
-pub enum KeyState {
+pub(super) enum KeyState {
     /// The first fetch has not come to an end.
     NotFetched,
     /// No fetch has succeeded yet, or the keys grew too old to be trusted.
@@ -16,9 +16,9 @@ pub enum KeyState {
 }
 
 /// A state and the generation under which tokens are verified with it.
-pub struct PublishedKeys {
-    pub generation: u64,
-    pub state: KeyState,
+pub(super) struct PublishedKeys {
+    pub(super) generation: u64,
+    pub(super) state: KeyState,
 }
 
 /// Generations are never used twice in a process, so that one of a former snapshot cannot be taken for a present one.
@@ -96,8 +96,16 @@ impl KeyStore {
         self.providers.get(provider).map_or(0, |keys| keys.generation.load(Ordering::Acquire))
     }
 
-    pub fn keys(&self, provider: usize) -> Option<arc_swap::Guard<Arc<PublishedKeys>>> {
+    pub(super) fn keys(&self, provider: usize) -> Option<Guard<Arc<PublishedKeys>>> {
         self.providers.get(provider).map(|keys| keys.published.load())
+    }
+
+    /// How many keys a provider has; `None` before its first fetch succeeded and after its keys were dropped.
+    pub fn usable_keys(&self, provider: usize) -> Option<usize> {
+        match &self.keys(provider)?.state {
+            KeyState::Ready(keys) => Some(keys.len()),
+            KeyState::NotFetched | KeyState::Failed => None,
+        }
     }
 
     /// Replaces a provider's keys.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 /// Seconds between two fetches of one provider that requests ask for.
 pub const FETCH_INTERVAL: u64 = 10;
 /// Seconds for which a key id stays known to be unknown. With [`FETCH_INTERVAL`] it bounds how many are remembered, too.
-pub const REMEMBERED: u64 = 300;
+pub const REMEMBERED: u64 = 120;
 /// Longer key ids are never asked for.
 pub const MAX_KEY_ID_BYTES: usize = 256;
 

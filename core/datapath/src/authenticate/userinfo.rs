@@ -10,7 +10,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 #[derive(Serialize)]
 struct EspV1<'a> {
@@ -25,7 +24,7 @@ struct EspV1<'a> {
 }
 
 /// The header's value for a token that was verified.
-pub fn value(format: UserInfoFormat, token: &Token) -> Arc<[u8]> {
+pub fn value(format: UserInfoFormat, token: &Token) -> Box<[u8]> {
     match format {
         UserInfoFormat::EspV2 => token.payload_segment.as_bytes().into(),
         UserInfoFormat::EspV1 => esp_v1(&token.claims, &token.payload).into_bytes().into(),

@@ -70,6 +70,14 @@ pub fn select(routes: &[Route], request: &Request<'_>) -> Option<usize> {
 
 impl Route {
     /// Whether every request takes this route.
+    /// The one backend, where weights leave no choice.
+    pub fn only_backend(&self) -> Option<u32> {
+        match self.backends.as_slice() {
+            [(_, backend)] => Some(*backend),
+            _ => None,
+        }
+    }
+
     pub fn is_unconditional(&self) -> bool {
         self.authorities.is_empty()
             && self.path.is_none()

@@ -5,7 +5,7 @@
 //! segments and needs no search. Each node stands for one prefix of some template and is visited at most once per
 //! look-up: the cost is bounded by the path's length times the templates that share its beginning, whatever the path.
 //!
-//! A trailing slash is ignored. `:verb` is cut from the last segment only where some template has that verb; if no
+//! A trailing slash is ignored. HEAD is served by a binding of GET where it has none of its own (RFC 9110 section 9.3.2). `:verb` is cut from the last segment only where some template has that verb; if no
 //! template with the verb matches, the whole segment is tried.
 
 use super::path::percent_decode;
@@ -228,7 +228,8 @@ impl<'t> Search<'t, '_> {
             return None;
         }
         let by = |wanted: &[u8]| end.methods.iter().find(|(name, _)| **name == *wanted).map(|(_, binding)| *binding);
-        let found = by(self.method).or_else(|| by(b"*"));
+        let get = || (self.method == b"HEAD").then(|| by(b"GET")).flatten();
+        let found = by(self.method).or_else(get).or_else(|| by(b"*"));
         if found.is_none() {
             wrong.get_or_insert(end);
         }

@@ -1,6 +1,11 @@
 //! From a document to what the workers read.
 
 use super::document::{self, Document, Limits, RetryOn};
+use crate::authenticate::decide::{Authenticator, CompiledAccess};
+use crate::authenticate::store::KeyStore;
+use crate::route::table::Table;
+use crate::transcode::descriptors::Descriptors;
+use base64::Engine;
 use crate::tls::{ClientSettings, client_settings, server_config};
 use rustls::ServerConfig;
 use std::net::SocketAddr;
@@ -65,29 +70,132 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     pub listeners: Vec<Listener>,
     pub xff_trusted_hops: u32,
+    pub healthz_path: Option<String>,
+    pub descriptors: Descriptors,
+    pub table: Table,
+    pub rejects_unknown: bool,
+    pub authenticator: Authenticator,
+    /// Shared with the former snapshot for providers that it had too.
+    pub keys: KeyStore,
+    /// By the table's numbers of methods and routes.
+    pub method_access: Vec<CompiledAccess>,
+    pub route_access: Vec<CompiledAccess>,
+    pub hold_timeout_ms: u64,
+    pub max_held: usize,
+    /// A plain proxy: every request goes to this backend, unread.
+    pub only_backend: Option<u32>,
+    pub only_timeout_ms: u64,
+    pub access_log: document::AccessLog,
+    method_timeouts_ms: Vec<Option<u64>>,
+    /// (time-out, idle time-out).
+    route_timeouts_ms: Vec<(u64, u64)>,
 }
 
 impl Snapshot {
-    /// All faults at once, as `path: message`.
-    pub fn compile(document: Document) -> Result<Snapshot, Vec<String>> {
+    /// All faults at once, as `path: message`. `former` hands on the keys that it holds.
+    pub fn compile(document: Document, former: Option<&Snapshot>) -> Result<Snapshot, Vec<String>> {
         let mut faults = Vec::new();
-        let backends = document
+        let backends: Vec<Arc<Backend>> = document
             .backends
             .iter()
             .enumerate()
             .map(|(index, backend)| Arc::new(compile_backend(backend, &format!("backends[{index}]"), &mut faults)))
             .collect();
-        let listeners = compile_listeners(document.listeners, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let (descriptors, table) = compile_table(&document, &mut faults);
+        let authenticator = take(Authenticator::compile(&document.authentication), &mut faults);
+        let (mut method_access, mut route_access) = (Vec::new(), Vec::new());
+        if let Some(authenticator) = &authenticator {
+            for (index, method) in document.methods.iter().enumerate() {
+                let path = format!("methods[{index}].access");
+                method_access.extend(take(authenticator.compile_access(&method.access, &path), &mut faults));
+            }
+            for (index, route) in document.routes.iter().enumerate() {
+                let path = format!("routes[{index}].access");
+                route_access.extend(take(authenticator.compile_access(&route.access, &path), &mut faults));
+            }
         }
+        let method_timeouts_ms = document.methods.iter().map(|method| method.timeout_ms).collect();
+        let route_timeouts_ms: Vec<(u64, u64)> =
+            document.routes.iter().map(|route| (route.timeout_ms, route.idle_timeout_ms)).collect();
+        let listeners = compile_listeners(document.listeners, &mut faults);
+        check_limits(&document.limits, &mut faults);
+        let (Some((descriptors, table)), Some(authenticator), true) =
+            (descriptors.zip(table), authenticator, faults.is_empty())
+        else {
+            return Err(faults);
+        };
+        let open = route_access.iter().all(CompiledAccess::is_open) && document.healthz_path.is_none();
+        let patient = route_timeouts_ms.iter().all(|&(_, idle_ms)| idle_ms == 0);
         Ok(Snapshot {
             version: document.version,
             limits: document.limits,
             backends,
             listeners,
             xff_trusted_hops: document.xff_trusted_hops,
+            healthz_path: document.healthz_path,
+            only_backend: table.only_backend().filter(|_| open && patient),
+            only_timeout_ms: route_timeouts_ms.first().map_or(0, |&(timeout_ms, _)| timeout_ms),
+            descriptors,
+            table,
+            rejects_unknown: document.unknown_methods == document::UnknownMethods::Reject,
+            keys: KeyStore::new(authenticator.providers(), former.map(|former| &former.keys)),
+            authenticator,
+            method_access,
+            route_access,
+            hold_timeout_ms: document.authentication.hold_timeout_ms,
+            max_held: document.authentication.max_held as usize,
+            access_log: document.access_log,
+            method_timeouts_ms,
+            route_timeouts_ms,
         })
+    }
+
+    /// For calls that say none themselves; 0 is none.
+    pub fn timeout_ms(&self, method: Option<u32>, route: Option<u32>, transcoded: bool) -> u64 {
+        let own = method.and_then(|index| *self.method_timeouts_ms.get(index as usize)?);
+        let route = route.and_then(|index| self.route_timeouts_ms.get(index as usize)).map_or(0, |times| times.0);
+        own.unwrap_or(match (route, transcoded) {
+            (0, true) => self.limits.transcoded_timeout_ms,
+            (route, _) => route,
+        })
+    }
+
+    pub fn idle_timeout_ms(&self, route: Option<u32>) -> u64 {
+        route.and_then(|index| self.route_timeouts_ms.get(index as usize)).map_or(0, |times| times.1)
+    }
+}
+
+fn take<T>(result: Result<T, Vec<String>>, faults: &mut Vec<String>) -> Option<T> {
+    result.map_err(|mut own| faults.append(&mut own)).ok()
+}
+
+fn compile_table(document: &Document, faults: &mut Vec<String>) -> (Option<Descriptors>, Option<Table>) {
+    let mut sets = Vec::new();
+    for (index, set) in document.descriptors.iter().enumerate() {
+        match base64::engine::general_purpose::STANDARD.decode(set) {
+            Ok(bytes) => sets.push(bytes),
+            Err(error) => faults.push(format!("descriptors[{index}]: not base64: {error}")),
+        }
+    }
+    let Some(descriptors) = take(Descriptors::build(&sets), faults) else { return (None, None) };
+    let table = take(Table::compile(document, &descriptors), faults);
+    (Some(descriptors), table)
+}
+
+/// Limits that would make every request fail.
+fn check_limits(limits: &Limits, faults: &mut Vec<String>) {
+    const LARGEST_WINDOW: u32 = i32::MAX as u32;
+    for (name, value, least) in [
+        ("stream_window_bytes", limits.stream_window_bytes, 16_384),
+        ("connection_window_bytes", limits.connection_window_bytes, 65_535),
+        ("max_header_bytes", limits.max_header_bytes, 1_024),
+        ("max_line_bytes", limits.max_line_bytes, 64),
+        ("max_headers", limits.max_headers, 16),
+        ("max_concurrent_streams", limits.max_concurrent_streams, 1),
+    ] {
+        if !(least..=LARGEST_WINDOW).contains(&value) {
+            faults.push(format!("limits.{name}: {value} is not between {least} and {LARGEST_WINDOW}"));
+        }
     }
 }
 

@@ -79,10 +79,6 @@ impl<S: ByteStream> TlsSession<S> {
         self.connection.wants_write() || self.sending == Sending::Closing
     }
 
-    pub(super) fn may_hold_more(&self) -> bool {
-        true
-    }
-
     pub(super) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.connection.reader().read(buf) {

@@ -7,6 +7,7 @@
 
 use super::fields::{FieldPath, FieldPathError, find};
 use super::json::{FieldSeed, MessageSeed};
+use super::status::{self, Outcome};
 use super::{frame, health, query, response, wellknown};
 use crate::route::template::Template;
 use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor};
@@ -151,12 +152,29 @@ impl Binding {
 
     /// The body for a response message (without its prefix), and the HTTP status.
     pub fn response(&self, message: &[u8]) -> Result<(u16, Vec<u8>), Failure> {
-        let status = if self.health { health::http_status(message) } else { 200 };
+        let http_status = if self.health { health::http_status(message) } else { 200 };
         match self.response.render(message) {
-            Ok(body) => Ok((status, body)),
-            Err(_) if self.health => Ok((503, health::error_body(super::status::INTERNAL, "no valid health status"))),
+            Ok(body) => Ok((http_status, body)),
+            Err(_) if self.health => Ok((503, health::error_body(status::INTERNAL, "no valid health status"))),
             Err(message) => Err(Failure { status: 500, message }),
         }
+    }
+
+    /// The HTTP status and body for a call that ended with an error of the backend's.
+    pub fn error(&self, outcome: &Outcome) -> (u16, Vec<u8>) {
+        if self.health {
+            return (503, health::error_body(outcome.code.unwrap_or(status::UNKNOWN), &outcome.message));
+        }
+        (outcome.http_status(), outcome.json(self.input.parent_pool()))
+    }
+
+    /// The HTTP status and body for an error that the gateway makes. A health check that got no answer (5xx) is a failed
+    /// one; refusals (4xx) are the same for every binding.
+    pub fn gateway_error(&self, status: u16, message: &str) -> (u16, Vec<u8>) {
+        if self.health && status >= 500 {
+            return (503, health::error_body(status::grpc_from_http(status), message));
+        }
+        (status, status::error_body(status, message))
     }
 
     fn read_body(&self, body: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {

@@ -1,30 +1,36 @@
 //! Answers of our own: JSON to HTTP clients, trailers-only to gRPC clients.
 
 use super::Worker;
+use crate::authenticate::status::AuthStatus;
+use crate::transcode::status::{encode_message, error_body, grpc_from_http};
+use std::borrow::Cow;
 use super::exchange::{CLIENT, Half, Phase, Reason, UPSTREAM};
 use crate::http1::{Http1Error, ReplyContext, Version};
 use crate::http2::ErrorCode;
 use crate::http2::hpack::HeaderList;
 
 /// What we say instead of a backend.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) grpc_status: u8,
-    pub(super) message: &'static str,
+    pub(super) message: Cow<'static, str>,
     pub(super) reason: Reason,
+    pub(super) extra: Option<(&'static str, String)>,
 }
 
 /// gRPC's numbers.
 mod code {
     pub(super) const DEADLINE_EXCEEDED: u8 = 4;
     pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
+    pub(super) const UNIMPLEMENTED: u8 = 12;
     pub(super) const INTERNAL: u8 = 13;
     pub(super) const UNAVAILABLE: u8 = 14;
+    pub(super) const UNAUTHENTICATED: u8 = 16;
 }
 
 const fn answer(status: u16, grpc_status: u8, reason: Reason, message: &'static str) -> Answer {
-    Answer { status, grpc_status, message, reason }
+    Answer { status, grpc_status, message: Cow::Borrowed(message), reason, extra: None }
 }
 
 pub(super) const OVERSIZE_HEADERS: Answer =
@@ -54,6 +60,57 @@ pub(super) const HEAD_TIMEOUT: Answer =
 pub(super) const BODY_TIMEOUT: Answer =
     answer(408, code::UNAVAILABLE, "body-timeout", "The request's body did not arrive in time");
 
+pub(super) const BAD_PATH: Answer =
+    answer(400, code::INTERNAL, "bad-path", "The request's path is malformed or ambiguous");
+pub(super) const BAD_AUTHORITY: Answer =
+    answer(400, code::INTERNAL, "bad-authority", "The request's authority is malformed, or differs from its Host");
+pub(super) const NOT_FOUND: Answer =
+    answer(404, code::UNIMPLEMENTED, "not-found", "The current request is not defined by this API.");
+pub(super) const NO_ROUTE: Answer = answer(404, code::UNIMPLEMENTED, "no-route", "No route matches the request");
+pub(super) const BODY_TOO_LARGE: Answer =
+    answer(413, code::RESOURCE_EXHAUSTED, "body-too-large", "The request's body is too large");
+pub(super) const HOLD_FULL: Answer =
+    answer(401, code::UNAUTHENTICATED, "too-many-held", "Jwks remote fetch is failed");
+pub(super) const HEALTHY: Answer = answer(200, 0, "", "OK");
+pub(super) const DRAINING: Answer = answer(503, code::UNAVAILABLE, "draining", "the gateway is draining");
+pub(super) const NOT_SERVING: Answer = answer(503, code::UNAVAILABLE, "draining", "NOT_SERVING");
+
+pub(super) fn wrong_method(template: &str, allowed: &[&[u8]]) -> Answer {
+    let message = format!(
+        "The current request is matched to the defined url template \"{template}\" but its http method is not allowed"
+    );
+    let allowed: Vec<String> = allowed.iter().map(|method| String::from_utf8_lossy(method).into_owned()).collect();
+    Answer {
+        status: 405,
+        grpc_status: code::UNIMPLEMENTED,
+        message: message.into(),
+        reason: "method-not-allowed",
+        extra: Some(("allow", allowed.join(", "))),
+    }
+}
+
+/// A token was refused. `url` is the request's, for the challenge.
+pub(super) fn denied(status: &AuthStatus, url: &str) -> Answer {
+    Answer {
+        status: status.http_status(),
+        grpc_status: grpc_from_http(status.http_status()) as u8,
+        message: status.message().to_owned().into(),
+        reason: status.reason(),
+        extra: status.www_authenticate(url).map(|challenge| ("www-authenticate", challenge)),
+    }
+}
+
+/// A message could not be transcoded.
+pub(super) fn failure(status: u16, message: String) -> Answer {
+    Answer {
+        status,
+        grpc_status: grpc_from_http(status) as u8,
+        message: message.into(),
+        reason: if status < 500 { "bad-request" } else { "bad-response" },
+        extra: None,
+    }
+}
+
 /// What a client of HTTP/1.1 is told of a request that cannot be read.
 pub(super) fn http1_error(error: Http1Error) -> Answer {
     answer(error.status(), code::INTERNAL, error.reason(), error.message())
@@ -65,7 +122,8 @@ pub(super) const IDLE: Answer =
 impl Worker {
     /// Ends an exchange with an answer of our own; behind response headers only the end is ours to say.
     pub(super) fn fail(&mut self, slot: u32, with: Answer) {
-        if self.exchanges[slot].sides[UPSTREAM].headed {
+        let exchange = &self.exchanges[slot];
+        if exchange.sides[UPSTREAM].headed && exchange.transcoding.is_none() {
             self.break_off(slot, with);
         } else {
             self.answer(slot, with);
@@ -82,29 +140,75 @@ impl Worker {
         exchange.reason = with.reason;
         let grpc = exchange.grpc;
         self.drop_pending(slot, CLIENT);
-        let body = if grpc { String::new() } else { error_body(with.status, with.message) };
+        if !grpc {
+            let health = self.as_health_answer(slot, &with);
+            let status = if health.is_some() { 503 } else { with.status };
+            let body = health.unwrap_or_else(|| match with.status {
+                200 => b"OK\n".to_vec(),
+                _ if with.message == "NOT_SERVING" => crate::transcode::health::DRAINING_BODY.to_vec(),
+                _ => error_body(with.status, &with.message),
+            });
+            let mut extra = HeaderList::default();
+            if let Some((name, value)) = &with.extra {
+                extra.push(name.as_bytes(), value.as_bytes());
+            }
+            self.send_json(slot, status, &body, Some(&extra));
+            return;
+        }
         let mut list = HeaderList::default();
-        if grpc {
-            list.push_shared(&self.own.ok);
-            list.push_shared(&self.own.grpc);
-            list.push(b"grpc-status", with.grpc_status.to_string().as_bytes());
-            list.push(b"grpc-message", &percent_encode(with.message));
-        } else {
-            list.push(b":status", with.status.to_string().as_bytes());
-            list.push_shared(&self.own.json);
-            list.push(b"content-length", body.len().to_string().as_bytes());
+        list.push_shared(&self.own.ok);
+        list.push_shared(&self.own.grpc);
+        list.push(b"grpc-status", with.grpc_status.to_string().as_bytes());
+        list.push(b"grpc-message", encode_message(&with.message).as_ref());
+        if let Some((name, value)) = &with.extra {
+            list.push(name.as_bytes(), value.as_bytes());
         }
         list.push_shared(&self.own.server);
         list.push_shared(&self.own.date);
         self.close_if_unread(slot);
-        let status = if grpc { 200 } else { with.status };
-        if !self.send_headers(slot, status, grpc, &list) {
-            return;
-        }
-        if grpc {
+        if self.send_headers(slot, 200, true, &list) {
             self.complete(slot);
-        } else {
-            self.queue_data(slot, CLIENT, body.as_bytes(), true);
+        }
+    }
+
+    /// Sends a whole response with a JSON body.
+    pub(super) fn send_json(&mut self, slot: u32, status: u16, body: &[u8], extra: Option<&HeaderList>) {
+        let exchange = &mut self.exchanges[slot];
+        exchange.phase = Phase::Answered;
+        exchange.status = status;
+        exchange.transcoding = None;
+        let mut list = HeaderList::default();
+        list.push(b":status", status.to_string().as_bytes());
+        list.push_shared(&self.own.json);
+        list.push(b"content-length", body.len().to_string().as_bytes());
+        if let Some(extra) = extra {
+            extra.append_to(&self.dictionary, &mut list);
+        }
+        list.push_shared(&self.own.server);
+        list.push_shared(&self.own.date);
+        self.close_if_unread(slot);
+        if self.send_headers(slot, status, false, &list) {
+            self.queue_data(slot, CLIENT, body, true);
+        }
+    }
+
+    /// Says over gRPC that this gateway serves no longer: a HealthCheckResponse of NOT_SERVING.
+    pub(super) fn answer_not_serving(&mut self, slot: u32) {
+        const NOT_SERVING: [u8; 7] = [0, 0, 0, 0, 2, 0x08, 2];
+        let exchange = &mut self.exchanges[slot];
+        exchange.phase = Phase::Answered;
+        exchange.status = 200;
+        exchange.grpc_status = 0;
+        let mut list = HeaderList::default();
+        list.push_shared(&self.own.ok);
+        list.push_shared(&self.own.grpc);
+        list.push_shared(&self.own.server);
+        list.push_shared(&self.own.date);
+        let mut trailers = Box::new(HeaderList::default());
+        trailers.push(b"grpc-status", b"0");
+        if self.send_headers(slot, 200, false, &list) {
+            self.queue_data(slot, CLIENT, &NOT_SERVING, false);
+            self.send_trailers(slot, CLIENT, trailers);
         }
     }
 
@@ -133,7 +237,7 @@ impl Worker {
             exchange.grpc_status = with.grpc_status;
             let mut trailers = Box::new(HeaderList::default());
             trailers.push(b"grpc-status", with.grpc_status.to_string().as_bytes());
-            trailers.push(b"grpc-message", &percent_encode(with.message));
+            trailers.push(b"grpc-message", encode_message(&with.message).as_ref());
             self.send_trailers(slot, CLIENT, trailers);
         } else {
             self.reset_client(slot, ErrorCode::INTERNAL_ERROR);
@@ -153,20 +257,4 @@ impl Worker {
         self.drop_pending(slot, UPSTREAM);
         self.drop_upstream_stream(half, code);
     }
-}
-
-fn error_body(status: u16, message: &str) -> String {
-    serde_json::json!({"code": status, "message": message}).to_string()
-}
-
-/// `grpc-message` holds printable ASCII; the rest, and `%`, as `%XX` (gRPC over HTTP/2, "Responses").
-fn percent_encode(message: &str) -> Vec<u8> {
-    let mut coded = Vec::with_capacity(message.len());
-    for &byte in message.as_bytes() {
-        match byte {
-            b'%' | ..0x20 | 0x7f.. => coded.extend_from_slice(format!("%{byte:02X}").as_bytes()),
-            _ => coded.push(byte),
-        }
-    }
-    coded
 }

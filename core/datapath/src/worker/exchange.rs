@@ -1,6 +1,7 @@
 //! A request and its response while they are under way: a stream of a client's connection, joined to one of a backend's.
 
 use crate::bytes::wheel::Armed;
+use super::transcoding::Transcoding;
 use crate::http2::hpack::HeaderList;
 
 /// No connection.
@@ -98,13 +99,16 @@ pub(crate) struct Exchange {
     pub(crate) head: Option<Box<Head>>,
     pub(crate) pool: u32,
     pub(crate) endpoint: u32,
+    /// The table's number of the method, plus one; 0: none that is known.
     pub(crate) method: u32,
+    pub(crate) transcoding: Option<Box<Transcoding>>,
     pub(crate) grpc: bool,
     pub(crate) attempts: u32,
     pub(crate) started_ns: u64,
     /// In the worker's milliseconds; 0: none.
     pub(crate) deadline_ms: u64,
-    pub(crate) idle_timeout_ms: u32,
+    pub(crate) idle_timeout_ms: u64,
+    pub(crate) held_until_ms: u64,
     pub(crate) active_ms: u64,
     pub(crate) armed: Armed,
     pub(crate) status: u16,
@@ -136,11 +140,13 @@ impl Exchanges {
             pool: NONE,
             endpoint: 0,
             method: 0,
+            transcoding: None,
             grpc: false,
             attempts: 0,
             started_ns: 0,
             deadline_ms: 0,
             idle_timeout_ms: 0,
+            held_until_ms: 0,
             active_ms: 0,
             armed: Armed::default(),
             status: 0,
@@ -160,6 +166,10 @@ impl Exchanges {
     /// The slot's exchange if it still is the one of that generation.
     pub(crate) fn current(&mut self, slot: u32, generation: u32) -> Option<&mut Exchange> {
         self.slots.get_mut(slot as usize).filter(|exchange| exchange.live && exchange.generation == generation)
+    }
+
+    pub(crate) fn current_live(&mut self, slot: u32) -> Option<&mut Exchange> {
+        self.slots.get_mut(slot as usize).filter(|exchange| exchange.live)
     }
 
     pub(crate) fn live(&self) -> usize {

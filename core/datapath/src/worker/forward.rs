@@ -15,12 +15,11 @@ impl Worker {
     /// Chooses the backend and, if a connection to it has room, sends the request there; else it waits for one.
     #[inline]
     pub(super) fn dispatch(&mut self, slot: u32) {
-        let pool = 0;
-        if self.pools.is_empty() {
+        let pool = self.exchanges[slot].pool;
+        if pool as usize >= self.pools.len() {
             self.answer(slot, answer::NO_BACKEND);
             return;
         }
-        self.exchanges[slot].pool = pool;
         if self.pools[pool as usize].queue.is_empty()
             && let Some((endpoint, connection)) = self.pick(pool)
         {
@@ -117,7 +116,7 @@ impl Worker {
     pub(super) fn fail_queue(&mut self, pool: u32, with: answer::Answer) {
         for (slot, generation) in std::mem::take(&mut self.pools[pool as usize].queue) {
             if self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued) {
-                self.answer(slot, with);
+                self.answer(slot, with.clone());
             }
         }
     }

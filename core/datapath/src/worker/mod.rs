@@ -8,6 +8,7 @@
 //! to the backend, `relay` moves bodies both ways, `response` brings the answer back, `answer` writes our own, `finish`
 //! lets go, `flush` writes.
 
+mod admit;
 mod answer;
 mod clock;
 mod connection;
@@ -23,17 +24,20 @@ mod request;
 mod response;
 mod setup;
 mod timers;
+mod transcoding;
 mod transport;
+mod view;
 
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, Field, HeaderList};
 use crate::shared::{Mailbox, Message, Shared};
-use crate::snapshot::Snapshot;
 use crate::upstream::Pool;
+use crate::authenticate::cache::TokenCache;
 use clock::Clock;
 use connection::{Connections, Side, Stage};
 use exchange::{Exchanges, Head};
 use mio::{Events, Poll, Token};
+use setup::Adopted;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -65,6 +69,7 @@ struct OwnFields {
     http: Rc<Field>,
     https: Rc<Field>,
     request_id: Rc<Field>,
+    userinfo: Rc<Field>,
     grpc: Rc<Field>,
     json: Rc<Field>,
     ok: Rc<Field>,
@@ -75,13 +80,19 @@ pub struct Worker {
     clock: Clock,
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
-    snapshot: Arc<Snapshot>,
-    dictionary: Dictionary,
+    snapshot: Rc<Adopted>,
+    dictionary: Rc<Dictionary>,
     own: OwnFields,
     random: u64,
     connections: Connections,
     exchanges: Exchanges,
     pools: Vec<Pool>,
+    /// By the snapshot's numbers of backends.
+    pool_of_backend: Vec<u32>,
+    /// Verified tokens.
+    tokens: TokenCache,
+    /// Exchanges that wait for keys: (slot, generation).
+    held: Vec<(u32, u32)>,
     /// Connections with something to write.
     dirty: Vec<u32>,
     /// Connections that may have more to read without an event saying so.
@@ -137,6 +148,7 @@ impl Worker {
                 Message::Accept { socket, listener } => self.accept(socket, listener),
                 Message::Adopt(snapshot) => self.adopt(snapshot),
                 Message::Endpoints { backend, endpoints } => self.set_endpoints(&backend, &endpoints),
+                Message::KeysChanged => self.keys_changed(),
                 Message::CloseConnections => self.close_connections(),
                 Message::Beat(sender) => {
                     let _ = sender.try_send(());

@@ -49,6 +49,16 @@ impl Worker {
                 _ => return self.stream_error(connection, side, stream, slot, ErrorCode::PROTOCOL_ERROR),
             }
         }
+        if exchange.idle_timeout_ms > 0 {
+            exchange.active_ms = self.clock.now_ms;
+        }
+        if exchange.transcoding.is_some() {
+            match side {
+                CLIENT => self.collect(slot, bytes, end_stream),
+                _ => self.transcoded_data(slot, bytes, end_stream),
+            }
+            return Ok(());
+        }
         if side == CLIENT {
             keep_for_retry(exchange, bytes, self.snapshot.limits.retry_buffer_bytes as usize);
         }
@@ -175,7 +185,7 @@ impl Worker {
     }
 
     /// Gives a sender credit for what was passed on.
-    fn credit(&mut self, slot: u32, side: usize, bytes: u32) {
+    pub(super) fn credit(&mut self, slot: u32, side: usize, bytes: u32) {
         let half = &mut self.exchanges[slot].sides[side];
         if half.stream == 0 {
             let connection = half.connection;

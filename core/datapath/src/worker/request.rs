@@ -1,5 +1,6 @@
 //! A request's header fields: what they ask for, and what the backend shall see of them.
 
+use super::admit::Stopped;
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::{Facts, parse_timeout};
 use super::connection::Protocol;
@@ -33,10 +34,58 @@ impl Worker {
             self.answer(slot, super::answer::OVERSIZE_HEADERS);
             return Ok(());
         }
-        self.prepare(connection, slot, &facts, list);
-        self.keep_head(slot, list);
-        self.dispatch(slot);
+        self.proceed(connection, slot, &facts, list, true);
         Ok(())
+    }
+
+    /// Decides on a request and sends it on its way.
+    #[inline]
+    pub(super) fn proceed(
+        &mut self,
+        connection: u32,
+        slot: u32,
+        facts: &Facts,
+        list: &mut HeaderList,
+        may_wait: bool,
+    ) {
+        let admitted = match self.admit(slot, facts, list, may_wait) {
+            Ok(admitted) => admitted,
+            Err(Stopped::Answered(answer)) => return self.answer(slot, answer),
+            Err(Stopped::Wait { provider, key_id }) => return self.hold(slot, list, provider, key_id),
+            Err(Stopped::Draining) => return self.answer_not_serving(slot),
+        };
+        self.prepare(connection, slot, facts, list);
+        self.limit_time(slot, facts, admitted.timeout_ms, list);
+        if let Some(caller) = &admitted.caller {
+            list.push_named(&self.own.userinfo, &caller.userinfo);
+        }
+        self.keep_head(slot, list);
+        let exchange = &mut self.exchanges[slot];
+        exchange.pool = admitted.pool;
+        if admitted.transcoding.is_some() {
+            exchange.transcoding = admitted.transcoding;
+            exchange.phase = Phase::Collecting;
+            if let Some(head) = &mut exchange.head {
+                head.replayable = false;
+            }
+            self.collect_what_came(slot);
+            return;
+        }
+        self.dispatch(slot);
+    }
+
+    /// A transcoded request may have waited for keys while its body arrived.
+    fn collect_what_came(&mut self, slot: u32) {
+        let exchange = &mut self.exchanges[slot];
+        let ended = exchange.sides[CLIENT].ended;
+        match exchange.pending[UPSTREAM].take() {
+            Some(pending) => {
+                self.shared.refund(pending.left());
+                self.collect(slot, &pending.data[pending.position..], ended);
+            }
+            None if ended => self.transcode_request(slot),
+            None => {}
+        }
     }
 
     fn reset_offender(&mut self, slot: u32, stream: u32) -> Result<(), ConnectionError> {
@@ -95,6 +144,8 @@ impl Worker {
         };
         exchange.sides[UPSTREAM] = Half::ABSENT;
         exchange.pool = NONE;
+        exchange.method = 0;
+        exchange.transcoding = None;
         exchange.grpc = grpc;
         exchange.attempts = 0;
         exchange.started_ns = self.clock.now_ns;
@@ -168,7 +219,7 @@ impl Worker {
 
     /// Keeps the fields as long as they may have to be sent again, or written to the log.
     #[inline]
-    fn keep_head(&mut self, slot: u32, list: &mut HeaderList) {
+    pub(super) fn keep_head(&mut self, slot: u32, list: &mut HeaderList) {
         let mut head = self.spare_heads.pop().unwrap_or_default();
         std::mem::swap(&mut head.list, list);
         head.replayable = true;

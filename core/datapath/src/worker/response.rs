@@ -26,7 +26,7 @@ impl Worker {
         if fields.status < 200 {
             if end_stream || fields.status == 101 {
                 self.fail(slot, answer::BAD_RESPONSE);
-            } else {
+            } else if exchange.transcoding.is_none() {
                 self.send_headers(slot, fields.status, false, list);
             }
             return;
@@ -44,6 +44,10 @@ impl Worker {
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
             head.body.clear();
+        }
+        if exchange.transcoding.is_some() {
+            self.transcoded_head(slot, fields.status, end_stream, list);
+            return;
         }
         match fields.server {
             Some(at) => list.set_shared(at, &self.own.server),
@@ -90,6 +94,10 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         exchange.grpc_status = grpc_status;
         exchange.sides[UPSTREAM].ended = true;
+        if exchange.transcoding.is_some() {
+            self.transcoded_end(slot, list);
+            return;
+        }
         if exchange.pending[CLIENT].is_some() {
             let trailers = Box::new(std::mem::take(list));
             self.send_trailers(slot, CLIENT, trailers);

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Protocol, Side, Stage};
 use super::transport::configure;
 use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
+use crate::authenticate::cache::TokenCache;
 use crate::bytes::hash::random_seed;
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
@@ -12,8 +13,20 @@ use crate::snapshot::{Address, Snapshot};
 use crate::tls::{Socket, Transport, forwarded_client_cert};
 use crate::upstream::Pool;
 use mio::{Interest, Poll, Token};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// The snapshot that a worker serves, counted without other workers having to know.
+pub(crate) struct Adopted(Arc<Snapshot>);
+
+impl std::ops::Deref for Adopted {
+    type Target = Snapshot;
+    #[inline(always)]
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
 
 impl OwnFields {
     fn new(dictionary: &Dictionary) -> Self {
@@ -24,6 +37,7 @@ impl OwnFields {
             http: dictionary.field(b"x-forwarded-proto", b"http"),
             https: dictionary.field(b"x-forwarded-proto", b"https"),
             request_id: dictionary.field(b"x-request-id", b""),
+            userinfo: dictionary.field(b"x-endpoint-api-userinfo", b""),
             grpc: dictionary.field(b"content-type", b"application/grpc"),
             json: dictionary.field(b"content-type", b"application/json"),
             ok: dictionary.field(b":status", b"200"),
@@ -38,11 +52,14 @@ impl Worker {
         let mut worker = Worker {
             poll,
             own: OwnFields::new(&dictionary),
-            dictionary,
+            dictionary: Rc::new(dictionary),
             random: random_seed(),
             shared,
             mailbox,
-            snapshot: snapshot.clone(),
+            snapshot: Rc::new(Adopted(snapshot.clone())),
+            pool_of_backend: Vec::new(),
+            tokens: TokenCache::new(0),
+            held: Vec::new(),
             connections: Connections::default(),
             exchanges: Exchanges::default(),
             pools: Vec::new(),
@@ -80,7 +97,10 @@ impl Worker {
                 self.update_endpoints(at as u32, &[]);
             }
         }
-        self.snapshot = snapshot;
+        let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;
+        self.pool_of_backend = snapshot.backends.iter().map(|backend| pool_of(&backend.name)).collect();
+        self.snapshot = Rc::new(Adopted(snapshot));
+        self.keys_changed();
     }
 
     pub(super) fn set_endpoints(&mut self, backend: &str, endpoints: &[(Address, u32)]) {

@@ -51,14 +51,32 @@ impl Worker {
     fn exchange_due(&mut self, slot: u32, generation: u32) {
         let now_ms = self.clock.now_ms;
         let exchange = &mut self.exchanges[slot];
-        if exchange.phase == Phase::Answered || exchange.deadline_ms == 0 {
+        if exchange.phase == Phase::Answered {
             return;
         }
-        if now_ms >= exchange.deadline_ms {
+        if exchange.deadline_ms > 0 && now_ms >= exchange.deadline_ms {
             self.fail(slot, answer::DEADLINE);
             return;
         }
-        let at_ms = exchange.deadline_ms;
+        if exchange.phase == Phase::Held && now_ms >= exchange.held_until_ms {
+            self.held.retain(|held| *held != (slot, generation));
+            self.readmit(slot, false);
+            return;
+        }
+        if exchange.idle_timeout_ms > 0 && now_ms >= exchange.active_ms + exchange.idle_timeout_ms {
+            self.fail(slot, answer::IDLE);
+            return;
+        }
+        let mut at_ms = if exchange.deadline_ms > 0 { exchange.deadline_ms } else { u64::MAX };
+        if exchange.phase == Phase::Held {
+            at_ms = at_ms.min(exchange.held_until_ms);
+        }
+        if exchange.idle_timeout_ms > 0 {
+            at_ms = at_ms.min(exchange.active_ms + exchange.idle_timeout_ms);
+        }
+        if at_ms == u64::MAX {
+            return;
+        }
         self.wheel.arm(&mut exchange.armed, Key::Exchange(slot, generation), at_ms);
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_datapath::authenticate::cache::{MAX_AGE_WITHOUT_EXPIRY, TokenCache, Verified};
+use tidegate_datapath::authenticate::cache::{Caller, MAX_AGE_WITHOUT_EXPIRY, TokenCache, Verified};
 use tidegate_datapath::authenticate::decide::Authenticator;
 use tidegate_datapath::authenticate::keys::KeySet;
 use tidegate_datapath::authenticate::store::KeyStore;
@@ -28,7 +28,8 @@ fn verified(store: &KeyStore, provider: usize, expires: Option<u64>, now: u64) -
         not_before: None,
         issued_at: None,
     };
-    Verified::new(provider, store.generation(provider), Arc::new(claims), Arc::from(&b"info"[..]), 60, now)
+    let caller = Caller { claims, userinfo: Box::default() };
+    Verified::new(provider, store.generation(provider), Arc::new(caller), 60, now)
 }
 
 fn put(cache: &mut TokenCache, token: &[u8], entry: Verified) {
@@ -104,21 +105,29 @@ fn a_cached_token_expires_on_time() {
 
 #[test]
 fn other_settings_empty_the_cache() {
-    let token = mint::p256().token("ES256", &mint::claims());
-    let mut cache = TokenCache::new(0);
-    let mut infos = Vec::new();
-    for format in ["espv2", "espv1", "espv1"] {
-        let provider = json!({"id": "main", "issuer": "https://issuer.example"});
-        let providers = json!({"providers": [provider], "userinfo_format": format});
-        let mut world = World::with(providers, json!({"requirements": [{"provider": "main"}]}))
-            .keys("main", &jwks(&[mint::p256()]));
-        world.cache = cache;
-        let decision = format!("{:?}", world.ask(&Request::bearer(&token)));
-        infos.push(decision);
-        cache = world.cache;
+    let request = Request::bearer(&mint::p256().token("ES256", &claims_with("exp", json!(NOW))));
+    let world = |settings: Value| {
+        let mut providers = json!({"providers": [{"id": "main", "issuer": "https://issuer.example"}]});
+        providers.as_object_mut().expect("an object").extend(settings.as_object().expect("an object").clone());
+        World::with(providers, json!({"requirements": [{"provider": "main"}]}))
+    };
+    let mut former = world(json!({})).keys("main", &jwks(&[mint::p256()]));
+    former.now = NOW + 30;
+    let mut infos = vec![former.info(&request)];
+    for settings in [json!({"userinfo_format": "espv1"}), json!({"userinfo_format": "espv1"})] {
+        let mut next = world(settings);
+        next.now = NOW + 30;
+        next.store = KeyStore::new(next.authenticator.providers(), Some(&former.store));
+        next.cache = former.cache;
+        infos.push(next.info(&request));
+        former = next;
     }
-    assert_ne!(infos[0], infos[1]);
-    assert_eq!(infos[1], infos[2]);
+    assert!(infos[0] != infos[1] && infos[1] == infos[2]);
+    let mut strict = world(json!({"userinfo_format": "espv1", "clock_skew_s": 10}));
+    strict.now = NOW + 30;
+    strict.store = KeyStore::new(strict.authenticator.providers(), Some(&former.store));
+    strict.cache = former.cache;
+    assert_eq!(strict.refusal(&request).reason(), "jwt-expired");
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn without_a_credential_only_where_that_is_allowed() {
     let mut world = world();
     assert_eq!(world.refusal(&Request::default()), AuthStatus::Missing);
     world.rules(json!({"requirements": [{"provider": "main"}], "allow_without_credential": true}));
-    assert_eq!(world.ask(&Request::default()), Decision::Allow { userinfo: None, claims: None });
+    assert_eq!(world.ask(&Request::default()), Decision::Allow { caller: None });
     assert_eq!(world.refusal(&Request::bearer("x.y.z")), AuthStatus::HeaderBadBase64);
     let expired = mint::p256().token("ES256", &claims_with("exp", json!(1)));
     assert_eq!(world.refusal(&Request::bearer(&expired)), AuthStatus::Expired);
@@ -227,7 +227,7 @@ fn without_requirements_nobody_is_asked() {
     let mut world = world();
     world.rules(json!({}));
     for request in [Request::default(), Request::bearer("rubbish")] {
-        assert_eq!(world.ask(&request), Decision::Allow { userinfo: None, claims: None });
+        assert_eq!(world.ask(&request), Decision::Allow { caller: None });
     }
 }
 

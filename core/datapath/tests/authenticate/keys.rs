@@ -204,6 +204,9 @@ fn key_ids_choose_the_key() {
 #[test]
 fn keys_without_an_id_are_tried_for_every_token() {
     let nameless = edited(mint::rsa(), |jwk| drop(jwk.as_object_mut().expect("an object").remove("kid")));
+    let namesake = edited(mint::other_rsa(), |jwk| jwk["kid"] = json!("rsa-1"));
+    let beside = set(json!([namesake, nameless]));
+    assert_eq!(verifies(&beside, mint::rsa(), Algorithm::Rs256), SignatureCheck::Valid);
     let keys = set(json!([nameless, mint::p256().jwk()]));
     assert_eq!(verifies(&keys, mint::rsa(), Algorithm::Rs256), SignatureCheck::Valid);
     let forged = mint::other_rsa().sign("RS256", MESSAGE);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidegate_datapath::authenticate::cache::TokenCache;
 use tidegate_datapath::authenticate::decide::{Authenticator, Decision};
 use tidegate_datapath::authenticate::keys::KeySet;
-use tidegate_datapath::authenticate::store::{FETCH_INTERVAL, KeyState, KeyStore, REMEMBERED};
+use tidegate_datapath::authenticate::store::{FETCH_INTERVAL, KeyStore, REMEMBERED};
 
 fn authenticator(providers: Value) -> Authenticator {
     Authenticator::compile(&authentication(json!({"providers": providers}))).expect("providers that compile")
@@ -15,8 +15,7 @@ fn keys(signers: &[&mint::Signer]) -> KeySet {
 }
 
 fn has_keys(store: &KeyStore, provider: &str) -> bool {
-    let keys = store.keys(store.index_of(provider).expect("a provider")).expect("a provider");
-    matches!(keys.state, KeyState::Ready(_))
+    store.usable_keys(store.index_of(provider).expect("a provider")) == Some(1)
 }
 
 #[test]
@@ -74,7 +73,7 @@ fn providers_that_do_not_exist_are_harmless() {
     world.store.fail(7);
     world.store.drop_keys(7);
     assert_eq!(world.store.generation(7), 0);
-    assert!(world.store.keys(7).is_none());
+    assert!(world.store.usable_keys(7).is_none());
     assert!(!world.store.ask(7, None, NOW) && !world.store.is_worth_waiting(7, None, NOW));
 }
 

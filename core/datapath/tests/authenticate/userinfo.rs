@@ -11,10 +11,10 @@ fn userinfo(format: &str, payload: &Value) -> (String, String) {
     let mut world =
         World::with(providers, json!({"requirements": [{"provider": "main"}]})).keys("main", &jwks(&[mint::p256()]));
     let token = mint::p256().token("ES256", payload);
-    let Decision::Allow { userinfo: Some(value), .. } = world.ask(&Request::bearer(&token)) else {
+    let Decision::Allow { caller: Some(caller) } = world.ask(&Request::bearer(&token)) else {
         panic!("no user info");
     };
-    (String::from_utf8(value.to_vec()).expect("ASCII"), token)
+    (String::from_utf8(caller.userinfo.to_vec()).expect("ASCII"), token)
 }
 
 #[test]

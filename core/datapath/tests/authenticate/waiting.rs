@@ -112,6 +112,7 @@ fn a_failed_fetch_does_not_condemn_the_key_id() {
     assert!(world.store.ask(0, Some("new"), world.now));
     world.store.fail(0);
     assert_eq!(world.refusal(&with_key_id("new")), AuthStatus::NoMatchingKey, "not again within the interval");
+    world.set_keys("main", &jwks(&[mint::p256()]));
     world.now += FETCH_INTERVAL;
     assert_eq!(world.ask(&with_key_id("new")), wait(Some("new")));
 }

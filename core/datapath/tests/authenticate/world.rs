@@ -96,7 +96,15 @@ impl World {
 
     pub(crate) fn subject(&mut self, request: &Request) -> String {
         match self.ask(request) {
-            Decision::Allow { claims: Some(claims), userinfo: Some(_) } => claims.subject.clone().unwrap_or_default(),
+            Decision::Allow { caller: Some(caller) } => caller.claims.subject.clone().unwrap_or_default(),
+            other => panic!("no verified caller: {other:?}"),
+        }
+    }
+
+    /// What the backend is told of the caller.
+    pub(crate) fn info(&mut self, request: &Request) -> String {
+        match self.ask(request) {
+            Decision::Allow { caller: Some(caller) } => String::from_utf8_lossy(&caller.userinfo).into_owned(),
             other => panic!("no verified caller: {other:?}"),
         }
     }

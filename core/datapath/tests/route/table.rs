@@ -72,6 +72,8 @@ fn declared_methods_keep_their_place() {
     assert_eq!(names[1], ("not.Described.Method", true));
     assert_eq!(names[2], ("grpc.health.v1.Health.Check", true));
     assert!(!names[3].1);
+    assert_eq!(table.label(Some(1)), "not.Described.Method");
+    assert_eq!((table.label(None), table.label(Some(999))), ("other", "other"));
 }
 
 #[test]

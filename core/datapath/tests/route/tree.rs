@@ -58,6 +58,7 @@ fn what_does_not_match_is_not_found() {
         ("/v1/a:act", "/v1/a:other"),
         ("/v1/a:act", "/v1/a/act"),
         ("/v1/a:act", "/v1/a/:act"),
+        ("/v1/{name}:act", "/v1/:act"),
         ("/v1/{path=**}/end", "/v1/a"),
         ("/a", "/"),
         ("/v1/health", "/v1/health;x"),
@@ -108,6 +109,8 @@ fn a_wrong_method_names_template_and_allowed_methods() {
     let allowed: Vec<&[u8]> = vec![b"GET", b"PUT"];
     assert_eq!(tree.find(b"POST", b"/v1/x"), Find::WrongMethod { template: "/v1/x", allowed });
     assert_eq!(found(&tree, "PURGE", "/any"), Some((2, vec![])));
+    assert_eq!(found(&tree, "HEAD", "/v1/x"), Some((0, vec![])));
+    assert_eq!(found(&tree, "HEAD", "/any"), Some((2, vec![])));
 }
 
 #[test]

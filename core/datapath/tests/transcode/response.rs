@@ -6,6 +6,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde_json::{Value, json};
 use tidegate_datapath::transcode::binding::Failure;
 use tidegate_datapath::transcode::health;
+use tidegate_datapath::transcode::status::Outcome;
 
 const ECHO: &str = "library.v1.Library.Echo";
 
@@ -112,12 +113,30 @@ fn a_health_check_answers_200_for_serving_alone() {
     assert_eq!(bound.request("/v1/health?service=a.B", ""), Ok(json!({"service": "a.B"})));
 }
 
+fn parsed((status, body): (u16, Vec<u8>)) -> (u16, Value) {
+    (status, serde_json::from_slice(&body).expect("JSON"))
+}
+
 #[test]
-fn a_failed_health_check_says_why() {
-    let body: Value = serde_json::from_slice(&health::error_body(14, "gone")).expect("JSON");
-    assert_eq!(body, json!({"status": "UNKNOWN", "code": 14, "message": "gone"}));
-    let body: Value = serde_json::from_slice(&health::error_body(5, "what?")).expect("JSON");
-    assert_eq!(body["status"], "SERVICE_UNKNOWN");
+fn a_failed_health_check_is_a_503_and_says_why() {
+    let health = bind(health::CHECK, "/v1/health", "", "").binding;
+    let outcome = |status: &[u8]| Outcome::parse(Some(status), Some(b"why"), None);
+    let unknown = json!({"status": "UNKNOWN", "code": 7, "message": "why"});
+    assert_eq!(parsed(health.error(&outcome(b"7"))), (503, unknown));
+    let missing = json!({"status": "SERVICE_UNKNOWN", "code": 5, "message": "why"});
+    assert_eq!(parsed(health.error(&outcome(b"5"))), (503, missing));
+    assert_eq!(health.error(&outcome(b"x")).0, 503);
+    let late = json!({"status": "UNKNOWN", "code": 4, "message": "late"});
+    assert_eq!(parsed(health.gateway_error(504, "late")), (503, late));
+    assert_eq!(parsed(health.gateway_error(401, "who?")), (401, json!({"code": 401, "message": "who?"})));
+}
+
+#[test]
+fn other_errors_keep_their_status() {
+    let echo = bind(ECHO, "/x", "*", "").binding;
+    let outcome = Outcome::parse(Some(b"5"), Some(b"why"), None);
+    assert_eq!(parsed(echo.error(&outcome)), (404, json!({"code": 5, "message": "why"})));
+    assert_eq!(parsed(echo.gateway_error(504, "late")), (504, json!({"code": 504, "message": "late"})));
 }
 
 proptest! {

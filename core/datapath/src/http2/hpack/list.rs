@@ -171,6 +171,24 @@ impl HeaderList {
         }
     }
 
+    /// Adds copies of all fields to another list.
+    pub fn append_to(&self, dictionary: &Dictionary, other: &mut HeaderList) {
+        for (index, header) in self.headers.iter().enumerate() {
+            match header {
+                Header::Static(entry) => other.headers.push(Header::Static(*entry)),
+                Header::Shared(field) => other.headers.push(Header::Shared(field.clone())),
+                Header::Literal(literal) => {
+                    let name = match &literal.name {
+                        Name::Text(_) => Name::Text(other.append(self.name(dictionary, index))),
+                        name => name.clone(),
+                    };
+                    let value = other.append(self.value(dictionary, index));
+                    other.headers.push(Header::Literal(Literal { name, value, ..*literal }));
+                }
+            }
+        }
+    }
+
     /// (name, value) of each field.
     pub fn iter<'a>(&'a self, dictionary: &'a Dictionary) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         (0..self.len()).map(move |index| (self.name(dictionary, index), self.value(dictionary, index)))

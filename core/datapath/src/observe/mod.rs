@@ -1,0 +1,5 @@
+//! What can be known of the request path from outside: counters, histograms, and the state of things.
+
+pub mod counters;
+pub mod report;
+pub mod series;
