@@ -6,7 +6,6 @@ import argparse
 import os
 from pathlib import Path
 
-from infra.durations import parse_duration
 from infra.world.state import DEFAULT_DIRECTORY
 
 DIRECTORY_VARIABLE = "TIDEGATE_DIRECTORY"
@@ -14,6 +13,9 @@ DIRECTORY_VARIABLE = "TIDEGATE_DIRECTORY"
 
 def duration(text: str) -> float:
     """Seconds, more than none of them."""
+    # What reads a gateway's configuration comes with it: most calls of these commands need none of that.
+    from gateway.configuration.quantities import parse_duration
+
     try:
         seconds = parse_duration(text)
     except ValueError as error:

@@ -13,6 +13,7 @@ from infra.cli.commands import COMMANDS, find, help_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NATIVE_MODULE = "tidegate_core"
 USAGE_ERROR = 2
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -29,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ModuleNotFoundError as error:
+        if error.name != NATIVE_MODULE:
+            raise
+        print(f"tidegate: the native module {NATIVE_MODULE} is not built: run `make build`", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         _discard_output()
         return BROKEN_PIPE

@@ -63,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--aud", action="append", default=[], metavar="URL", help="audience, repeatable (default: the gateway's)"
     )
-    parser.add_argument("--ttl", type=duration, default="1h", metavar="TIME", help="how long it is valid (default: 1h)")
+    parser.add_argument(
+        "--ttl", type=duration, default=3600.0, metavar="TIME", help="how long it is valid (default: 1h)"
+    )
     parser.add_argument("--alg", choices=ALGORITHMS, default=ALGORITHMS[0], help="signature (default: %(default)s)")
     parser.add_argument(
         "--claim",

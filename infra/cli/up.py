@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import shutil
 import sys
 from functools import partial
@@ -56,7 +57,7 @@ def _ready(owned: WorldDirectory, directory: Path, output: str, state: WorldStat
         write(state.to_json().rstrip())
         return
     _print_table(state)
-    write(f"\nPaste into another terminal:\n\n  cd {Path.cwd()}")
+    write(f"\nPaste into another terminal:\n\n  cd {shlex.quote(str(Path.cwd()))}")
     for example in examples(state, _program(), directory):
         write(f"\n  # {example.shows}\n  {example.command}")
     write(f"\nAdmin page: {state.gateway.admin}/   Logs: {directory / 'logs'}/   Ctrl-C ends everything.")
@@ -78,10 +79,11 @@ def _program() -> str:
     script = Path(sys.argv[0])
     found = shutil.which("tidegate")
     if script.name != "tidegate":
-        return f"{sys.executable} -m infra.cli.main"
+        return f"{shlex.quote(sys.executable)} -m infra.cli.main"
     if found and script.exists() and Path(found).samefile(script):
         return "tidegate"
-    return os.path.relpath(script) if script.absolute().is_relative_to(Path.cwd()) else str(script.absolute())
+    below = script.absolute().is_relative_to(Path.cwd())
+    return shlex.quote(os.path.relpath(script) if below else str(script.absolute()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", choices=("table", "json"), default="table", help="what to print when ready (default: table)"
     )
     parser.add_argument(
-        "--ready-timeout", type=duration, default="60s", metavar="TIME", help="give up when not ready (default: 60s)"
+        "--ready-timeout", type=duration, default=60.0, metavar="TIME", help="give up when not ready (default: 60s)"
     )
     add_directory(parser)
     return parser

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,15 @@ from aiohttp import web
 
 from infra.world.children import Child
 from infra.world.layout import GatewayPlan
+
+STUBBORN = """
+import os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1] + ".draft").write_text(str(os.getpid()))
+os.rename(sys.argv[1] + ".draft", sys.argv[1])
+time.sleep(600)
+"""
+"""A process that SIGTERM does not end; it writes its id where its argument says once that holds."""
 
 
 class FakeGateway:
@@ -63,18 +71,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--admin-port", type=int, required=True)
     parser.add_argument("--fault", choices=("none", "exit", "unready", "open"), default="none")
-    parser.add_argument("--spawn", type=Path, help="start a grandchild that never ends, and write its pid here")
+    parser.add_argument("--spawn", type=Path, help="start a stubborn grandchild, which writes its pid here")
     arguments = parser.parse_args()
     if arguments.fault == "exit":
         print("cannot serve: this is the fault that was asked for", flush=True)
         sys.exit(3)
     if arguments.spawn:
-        # It ignores SIGTERM, as a stubborn process would.
-        program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-        grandchild = subprocess.Popen([sys.executable, "-c", program])
-        draft = arguments.spawn.with_suffix(f".{os.getpid()}")
-        draft.write_text(str(grandchild.pid))
-        draft.replace(arguments.spawn)
+        subprocess.Popen([sys.executable, "-c", STUBBORN, str(arguments.spawn)])
     asyncio.run(serve(arguments))
 
 

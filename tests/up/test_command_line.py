@@ -67,13 +67,20 @@ def test_a_reader_that_has_gone_is_no_traceback() -> None:
     assert (result.returncode, result.stderr) == (141, b"")
 
 
-def test_how_a_command_ends_is_its_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_a_command_ends_is_its_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "ending_command.py").write_text(
-        "def main(argv):\n    if argv == ['interrupted']:\n        raise KeyboardInterrupt\n    raise SystemExit(7)\n"
+        "def main(argv):\n"
+        "    if argv == ['interrupted']:\n        raise KeyboardInterrupt\n"
+        "    if argv == ['unbuilt']:\n        raise ModuleNotFoundError('none', name='tidegate_core')\n"
+        "    raise SystemExit(7)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     ending = commands.Command("ending", "Test", "Ends.", "tidegate ending ", "ending_command")
     monkeypatch.setattr(commands, "COMMANDS", (ending,))
     assert main(["ending", "interrupted"]) == 130
+    assert main(["ending", "unbuilt"]) == 1
+    assert "make build" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="7"):
         main(["ending"])

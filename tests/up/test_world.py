@@ -117,6 +117,7 @@ def test_a_kill_of_up_ends_everything_below_it(start: Start, tmp_path: Path) -> 
     grandchild = tmp_path / "grandchild"
     with start("--spawn", str(grandchild)) as up:
         state = wait_until_ready(up, tmp_path / "world")
+        wait_for("the grandchild", grandchild.exists)
         everyone = descendants(up.pid)
         assert pids_of(state) | {int(grandchild.read_text())} < everyone
         up.send(signal.SIGKILL)
@@ -128,7 +129,7 @@ def test_a_kill_of_up_ends_everything_below_it(start: Start, tmp_path: Path) -> 
 
 
 def test_a_second_signal_does_not_wait_for_the_stubborn(start: Start, tmp_path: Path) -> None:
-    with start() as up:
+    with start("--patient") as up:
         state = wait_until_ready(up, tmp_path / "world")
         everyone = descendants(up.pid)
         os.kill(state["gateway"]["pid"], signal.SIGSTOP)

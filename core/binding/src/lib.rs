@@ -1,8 +1,165 @@
-//! The native module `tidegate_core`: the only place that knows Python.
+//! The native module `tidegate_core`: the request path as Python sees it. `core/tidegate_core.pyi` is its contract.
 
+use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use tidegate_datapath::gateway::{ApplyError, Gateway};
+use tidegate_datapath::{tls, transcode};
+
+/// Client connections of each worker that `clients` lists.
+const MOST_CLIENTS: usize = 10_000;
+
+pyo3::create_exception!(tidegate_core, SnapshotError, PyValueError, "A snapshot is not self-consistent.");
+
+#[pyclass(frozen, module = "tidegate_core")]
+struct Core {
+    gateway: Gateway,
+    /// Holds a byte for each time that there were events to take.
+    signal: UnixStream,
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    fn new(workers: usize) -> PyResult<Core> {
+        if workers == 0 {
+            return Err(PyValueError::new_err("workers: at least 1"));
+        }
+        let gateway = Gateway::start(workers)?;
+        let (signal, waker) = UnixStream::pair()?;
+        signal.set_nonblocking(true)?;
+        waker.set_nonblocking(true)?;
+        // A full pipe says all that one more byte would.
+        gateway.events().on_event(Box::new(move || drop((&waker).write(&[1]))));
+        Ok(Core { gateway, signal })
+    }
+
+    fn apply(&self, py: Python<'_>, snapshot: Vec<u8>) -> PyResult<()> {
+        py.detach(|| self.gateway.apply(&snapshot)).map_err(|error| match error {
+            ApplyError::Document(faults) => SnapshotError::new_err((faults,)),
+            ApplyError::Bind { address, error } => os_error(&address, "cannot listen there", &error),
+            ApplyError::Log { path, error } => os_error(&path, "cannot write the access log", &error),
+        })
+    }
+
+    fn listeners(&self) -> Vec<(String, String)> {
+        self.gateway.listeners()
+    }
+
+    fn set_endpoints(&self, backend: &str, endpoints: Vec<(String, u32)>) -> PyResult<()> {
+        match self.gateway.set_endpoints(backend, &endpoints) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
+            Err(faults) => Err(PyValueError::new_err(faults.join("; "))),
+        }
+    }
+
+    fn set_keys(&self, py: Python<'_>, provider: &str, jwks: &str) -> PyResult<usize> {
+        match py.detach(|| self.gateway.set_keys(provider, jwks)) {
+            Some(keys) => keys.map_err(PyValueError::new_err),
+            None => Err(PyKeyError::new_err(provider.to_owned())),
+        }
+    }
+
+    fn fail_keys(&self, provider: &str) -> PyResult<()> {
+        known(provider, self.gateway.fail_keys(provider))
+    }
+
+    fn drop_keys(&self, provider: &str) -> PyResult<()> {
+        known(provider, self.gateway.drop_keys(provider))
+    }
+
+    fn event_fd(&self) -> RawFd {
+        self.signal.as_raw_fd()
+    }
+
+    fn poll_events(&self) -> PyResult<Vec<String>> {
+        let mut bytes = [0; 64];
+        loop {
+            match (&self.signal).read(&mut bytes) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.gateway.events().take())
+    }
+
+    fn announce_drain(&self) {
+        self.gateway.announce_drain();
+    }
+
+    fn close_connections(&self) {
+        self.gateway.close_connections();
+    }
+
+    fn active_streams(&self) -> usize {
+        self.gateway.active_streams()
+    }
+
+    fn active_connections(&self) -> usize {
+        self.gateway.active_connections()
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.gateway.stop());
+    }
+
+    fn beat(&self, py: Python<'_>, timeout: f64) -> PyResult<Vec<Option<f64>>> {
+        let timeout = Duration::try_from_secs_f64(timeout)
+            .map_err(|_| PyValueError::new_err("timeout: seconds, not negative"))?;
+        let beats = py.detach(|| self.gateway.beat(timeout));
+        Ok(beats.into_iter().map(|beat| beat.map(|took| took.as_secs_f64())).collect())
+    }
+
+    fn stats(&self, py: Python<'_>) -> String {
+        py.detach(|| self.gateway.stats().to_string())
+    }
+
+    fn status(&self, py: Python<'_>) -> String {
+        py.detach(|| self.gateway.status().to_string())
+    }
+
+    fn clients(&self, py: Python<'_>) -> String {
+        py.detach(|| self.gateway.clients(MOST_CLIENTS).to_string())
+    }
+}
+
+fn known(provider: &str, found: bool) -> PyResult<()> {
+    if found { Ok(()) } else { Err(PyKeyError::new_err(provider.to_owned())) }
+}
+
+/// Keeps the number, from which Python makes the right subclass of OSError.
+fn os_error(subject: &str, message: &str, error: &std::io::Error) -> PyErr {
+    let text = format!("{subject}: {message}: {error}");
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, text)),
+        None => PyOSError::new_err(text),
+    }
+}
+
+#[pyfunction]
+fn describe_descriptors(py: Python<'_>, data: Vec<u8>) -> PyResult<String> {
+    py.detach(|| transcode::annotations::describe(&data)).map_err(PyValueError::new_err)
+}
+
+#[pyfunction]
+fn check_key_pair(chain_pem: &str, key_pem: &str) -> PyResult<String> {
+    let facts = tls::check_key_pair(chain_pem, key_pem).map_err(PyValueError::new_err)?;
+    Ok(facts.json())
+}
 
 #[pymodule]
 fn tidegate_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("__version__", env!("CARGO_PKG_VERSION"))
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("SnapshotError", module.py().get_type::<SnapshotError>())?;
+    module.add_class::<Core>()?;
+    module.add_function(wrap_pyfunction!(describe_descriptors, module)?)?;
+    module.add_function(wrap_pyfunction!(check_key_pair, module)?)?;
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! The composition root: threads, mailboxes, and the snapshot that is in force.
 
 use crate::listen::{Acceptor, Bound};
+use crate::access_log::{Formatter, LogWriter, Target};
 use crate::authenticate::keys::KeySet;
 use crate::authenticate::store::KeyStore;
+use crate::observe::report::report;
 use crate::shared::{Events, Mailbox, Message, Shared, lock};
 use crate::snapshot::document::{self, Document};
 use crate::snapshot::{Address, Snapshot, compile_endpoints};
@@ -20,7 +22,11 @@ pub enum ApplyError {
     /// `path: message` for each fault.
     Document(Vec<String>),
     Bind { address: String, error: io::Error },
+    Log { path: String, error: io::Error },
 }
+
+/// How long a worker may take to say how it is.
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Listening {
     id: u32,
@@ -41,6 +47,7 @@ pub struct Gateway {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     acceptor: Mutex<Option<Acceptor>>,
     state: Mutex<State>,
+    log: Mutex<Option<(document::AccessLog, LogWriter)>>,
 }
 
 impl Gateway {
@@ -67,6 +74,7 @@ impl Gateway {
             threads: Mutex::new(threads),
             acceptor: Mutex::new(Some(acceptor)),
             state: Mutex::new(State { snapshot, listeners: Vec::new(), next_listener: 0 }),
+            log: Mutex::new(None),
         })
     }
 
@@ -78,6 +86,7 @@ impl Gateway {
         let snapshot = Snapshot::compile(document, Some(&state.snapshot)).map_err(ApplyError::Document)?;
         let snapshot = Arc::new(snapshot);
         let fresh = bind_new(&state.listeners, &snapshot)?;
+        self.open_log(&snapshot)?;
         for mailbox in &self.mailboxes {
             mailbox.send(Message::Adopt(snapshot.clone()));
         }
@@ -99,6 +108,86 @@ impl Gateway {
         }
         state.snapshot = snapshot;
         Ok(())
+    }
+
+    /// Starts writing the access log where the snapshot says, if that has changed.
+    fn open_log(&self, snapshot: &Snapshot) -> Result<(), ApplyError> {
+        let wanted = &snapshot.access_log;
+        let mut log = lock(&self.log);
+        let current = log.as_ref().map(|(settings, _)| settings);
+        if current == Some(wanted) || (current.is_none() && wanted.path.is_empty()) {
+            return Ok(());
+        }
+        let mut writer = None;
+        if !wanted.path.is_empty() {
+            let formatter = Formatter::new(&wanted.labels, &snapshot.secret_parameters);
+            let started = LogWriter::start(Target::from_path(&wanted.path), formatter);
+            writer = Some(started.map_err(|error| ApplyError::Log { path: wanted.path.clone(), error })?);
+        }
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Log(writer.as_ref().map(|writer| (writer.sender(), wanted.success_rate))));
+        }
+        let former = std::mem::replace(&mut *log, writer.map(|writer| (wanted.clone(), writer)));
+        if let Some((_, former)) = former {
+            former.stop();
+        }
+        Ok(())
+    }
+
+    /// Counters and histograms as JSON: see [`report`].
+    pub fn stats(&self) -> serde_json::Value {
+        report(&self.shared, &self.mailboxes)
+    }
+
+    /// Listeners and each worker's backends, as they are now.
+    pub fn status(&self) -> serde_json::Value {
+        let answers: Vec<_> = self
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (sender, receiver) = sync_channel(1);
+                mailbox.send(Message::Backends { sender });
+                (mailbox, receiver)
+            })
+            .collect();
+        let workers: Vec<serde_json::Value> = answers
+            .iter()
+            .map(|(mailbox, receiver)| {
+                serde_json::json!({
+                    "connections": mailbox.clients.load(Relaxed),
+                    "streams": mailbox.streams.load(Relaxed),
+                    "backends": receiver.recv_timeout(ASK_TIMEOUT).unwrap_or_default(),
+                })
+            })
+            .collect();
+        let state = lock(&self.state);
+        let listeners: Vec<serde_json::Value> = state
+            .listeners
+            .iter()
+            .map(|l| serde_json::json!({"name": l.name, "address": l.address}))
+            .collect();
+        serde_json::json!({"snapshot": state.snapshot.version, "listeners": listeners, "workers": workers})
+    }
+
+    /// The open client connections, at most `most` of each worker.
+    pub fn clients(&self, most: usize) -> serde_json::Value {
+        let answers: Vec<_> = self
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (sender, receiver) = sync_channel(1);
+                mailbox.send(Message::Clients { most, sender });
+                receiver
+            })
+            .collect();
+        let mut clients = Vec::new();
+        for (worker, receiver) in answers.iter().enumerate() {
+            for mut client in receiver.recv_timeout(ASK_TIMEOUT).unwrap_or_default() {
+                client["worker"] = worker.into();
+                clients.push(client);
+            }
+        }
+        clients.into()
     }
 
     /// (name, bound address) of each listener.
@@ -210,6 +299,9 @@ impl Gateway {
         lock(&self.acceptor).take();
         for mailbox in &self.mailboxes {
             mailbox.send(Message::Stop);
+        }
+        if let Some((_, writer)) = lock(&self.log).take() {
+            writer.stop();
         }
         for thread in std::mem::take(&mut *lock(&self.threads)) {
             let _ = thread.join();

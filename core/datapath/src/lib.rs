@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod http1;
 pub mod http2;
 pub mod listen;
+pub mod observe;
 pub mod route;
 pub mod shared;
 pub mod snapshot;

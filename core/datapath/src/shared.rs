@@ -1,5 +1,7 @@
 //! What holds for the whole process, shared by its workers.
 
+use crate::access_log::LogSender;
+use crate::observe::report::WorkerStats;
 use crate::snapshot::Address;
 use crate::snapshot::Snapshot;
 use crate::tls::Socket;
@@ -17,6 +19,12 @@ pub enum Message {
     KeysChanged,
     /// GOAWAY and `Connection: close` on every connection.
     CloseConnections,
+    /// Where the access log goes from now on, and how many lines a second of requests that succeeded.
+    Log(Option<(LogSender, u32)>),
+    /// The open client connections, at most so many.
+    Clients { most: usize, sender: SyncSender<Vec<serde_json::Value>> },
+    /// Backends, endpoints and their connections.
+    Backends { sender: SyncSender<Vec<serde_json::Value>> },
     /// Answer through the channel, to show that the loop turns.
     Beat(SyncSender<()>),
     Stop,
@@ -29,6 +37,7 @@ pub struct Mailbox {
     /// Client connections given to it and not closed.
     pub clients: AtomicUsize,
     pub streams: AtomicUsize,
+    pub stats: WorkerStats,
 }
 
 impl Mailbox {
@@ -38,6 +47,7 @@ impl Mailbox {
             waker,
             clients: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
+            stats: WorkerStats::default(),
         }
     }
 

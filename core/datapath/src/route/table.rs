@@ -110,25 +110,22 @@ impl Table {
         &self.methods
     }
 
-<<<<<<< HEAD
     /// The binding of that number, as [`Target::Binding`] gives it.
     pub fn binding(&self, index: usize) -> Option<&HttpBinding> {
         self.bindings.get(index)
     }
 
-    /// The backend that every request goes to, where nothing else is said: one route without conditions and one backend,
-    /// and no methods.
+    /// The backend of a single route without conditions.
     pub fn only_backend(&self) -> Option<u32> {
-        let plain = self.methods.is_empty() && self.bindings.is_empty() && self.trivial && self.routes.len() == 1;
-        if !plain {
-            return None;
+        match self.routes.as_slice() {
+            [route] if self.trivial => route.only_backend(),
+            _ => None,
         }
-        self.routes.first()?.only_backend()
-=======
+    }
+
     /// A method's name for logs and metrics: only names that the configuration knows, so that clients cannot make new ones.
     pub fn label(&self, method: Option<u32>) -> &str {
         method.and_then(|index| self.methods.get(index as usize)).map_or("other", |method| &method.name)
->>>>>>> transcode
     }
 
     pub fn routes(&self) -> &[Route] {

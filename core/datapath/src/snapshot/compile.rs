@@ -86,6 +86,8 @@ pub struct Snapshot {
     pub only_backend: Option<u32>,
     pub only_timeout_ms: u64,
     pub access_log: document::AccessLog,
+    /// Query parameters that hold tokens.
+    pub secret_parameters: Vec<String>,
     method_timeouts_ms: Vec<Option<u64>>,
     /// (time-out, idle time-out).
     route_timeouts_ms: Vec<(u64, u64)>,
@@ -124,6 +126,9 @@ impl Snapshot {
         else {
             return Err(faults);
         };
+        let plain = document.methods.is_empty()
+            && document.descriptors.is_empty()
+            && document.unknown_methods == document::UnknownMethods::Pass;
         let open = route_access.iter().all(CompiledAccess::is_open) && document.healthz_path.is_none();
         let patient = route_timeouts_ms.iter().all(|&(_, idle_ms)| idle_ms == 0);
         Ok(Snapshot {
@@ -133,7 +138,7 @@ impl Snapshot {
             listeners,
             xff_trusted_hops: document.xff_trusted_hops,
             healthz_path: document.healthz_path,
-            only_backend: table.only_backend().filter(|_| open && patient),
+            only_backend: table.only_backend().filter(|_| plain && open && patient),
             only_timeout_ms: route_timeouts_ms.first().map_or(0, |&(timeout_ms, _)| timeout_ms),
             descriptors,
             table,
@@ -145,6 +150,16 @@ impl Snapshot {
             hold_timeout_ms: document.authentication.hold_timeout_ms,
             max_held: document.authentication.max_held as usize,
             access_log: document.access_log,
+            secret_parameters: document
+                .authentication
+                .providers
+                .iter()
+                .flat_map(|provider| &provider.locations)
+                .filter_map(|location| match location {
+                    document::Location::Query { name } => Some(name.clone()),
+                    _ => None,
+                })
+                .collect(),
             method_timeouts_ms,
             route_timeouts_ms,
         })

@@ -20,6 +20,12 @@ pub struct Facts {
     pub fingerprint: String,
 }
 
+impl Facts {
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// Reads a key pair as a listener would. The error says what is wrong with which of the two.
 pub fn check_key_pair(chain_pem: &str, key_pem: &str) -> Result<Facts, String> {
     let key = load(chain_pem, key_pem).map_err(|fault| format!("{}: {}", fault.field, fault.message))?;

@@ -40,6 +40,8 @@ pub struct TlsSession<S> {
     stream: S,
     /// Read from the stream, not yet taken by rustls.
     undigested: Vec<u8>,
+    /// The stream gave as much as was asked for.
+    full_read: bool,
     /// Why TLS failed, to be told when the content before it has been read.
     failure: Option<rustls::Error>,
     sending: Sending,
@@ -48,7 +50,7 @@ pub struct TlsSession<S> {
 impl<S: ByteStream> TlsSession<S> {
     pub(super) fn new(mut connection: Connection, stream: S) -> TlsSession<S> {
         connection.set_buffer_limit(Some(PENDING_BYTES));
-        TlsSession { connection, stream, undigested: Vec::new(), failure: None, sending: Sending::Open }
+        TlsSession { connection, stream, undigested: Vec::new(), full_read: false, failure: None, sending: Sending::Open }
     }
 
     pub(super) fn stream_mut(&mut self) -> &mut S {
@@ -77,6 +79,11 @@ impl<S: ByteStream> TlsSession<S> {
 
     pub(super) fn wants_write(&self) -> bool {
         self.connection.wants_write() || self.sending == Sending::Closing
+    }
+
+    /// The last read from the stream filled its buffer, or left something that rustls has not taken.
+    pub(super) fn may_hold_more(&self) -> bool {
+        self.full_read || !self.undigested.is_empty()
     }
 
     pub(super) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -111,6 +118,7 @@ impl<S: ByteStream> TlsSession<S> {
                 self.connection.read_tls(&mut io::empty())?;
                 return Ok(0);
             }
+            self.full_read = count == ciphertext.len();
             let received = ciphertext.get(..count).unwrap_or_default();
             let (taken, length) = self.digest(received, buf)?;
             self.undigested.extend_from_slice(received.get(taken..).unwrap_or_default());

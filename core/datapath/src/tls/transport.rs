@@ -93,6 +93,14 @@ impl<S: ByteStream> Transport<S> {
         }
     }
 
+    /// Whether a read that did not fill its buffer may have left something: an edge-triggered poll will not say so.
+    pub fn may_hold_more(&self) -> bool {
+        match self {
+            Transport::Plain(_) => false,
+            Transport::Tls(session) => session.may_hold_more(),
+        }
+    }
+
     pub fn is_handshaking(&self) -> bool {
         match self {
             Transport::Plain(_) => false,

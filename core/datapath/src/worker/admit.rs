@@ -11,6 +11,7 @@ use super::{Key, Worker};
 use crate::authenticate::cache::Caller;
 use crate::authenticate::decide::{CompiledAccess, Decision};
 use crate::http2::hpack::HeaderList;
+use crate::observe::counters::Counter;
 use crate::route::path;
 use crate::route::table::Target;
 use crate::snapshot::Snapshot;
@@ -52,7 +53,9 @@ impl Worker {
         may_wait: bool,
     ) -> Result<Admitted, Stopped> {
         let snapshot = self.snapshot.clone();
-        if let Some(backend) = snapshot.only_backend {
+        if let Some(backend) = snapshot.only_backend
+            && !self.shared.draining.load(Relaxed)
+        {
             return Ok(self.admitted(&snapshot, backend, None));
         }
         self.check_authority(facts, list)?;
@@ -224,6 +227,7 @@ impl Worker {
         let generation = exchange.generation;
         self.wheel.arm(&mut exchange.armed, Key::Exchange(slot, generation), now_ms + timeout_ms);
         self.held.push((slot, generation));
+        self.count(Counter::Held);
     }
 
     /// Keys have changed, or a fetch has failed: everyone who waits is looked at again.

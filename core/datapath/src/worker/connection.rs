@@ -147,15 +147,6 @@ impl Connection {
         }
     }
 
-    /// The output buffer and how much of it has been written.
-    pub(crate) fn output(&mut self) -> Option<(&mut Vec<u8>, &mut usize)> {
-        match &mut self.protocol {
-            Protocol::Http2(connection) => Some((&mut connection.out, &mut connection.written)),
-            Protocol::Http1(connection) => Some((&mut connection.out, &mut connection.written)),
-            Protocol::Unknown => None,
-        }
-    }
-
     /// What the connection's own window lets us send.
     #[inline(always)]
     pub(crate) fn send_window(&self) -> i32 {
@@ -309,10 +300,6 @@ impl Connections {
     pub(crate) fn pair(&mut self, one: u32, other: u32) -> Option<(&mut Connection, &mut Connection)> {
         let [a, b] = self.slots.get_disjoint_mut([one as usize, other as usize]).ok()?;
         Some((a.as_deref_mut()?, b.as_deref_mut()?))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len() - self.freed_now.len()
     }
 
     pub(crate) fn keys(&self) -> Vec<u32> {

@@ -1,9 +1,10 @@
 //! Endings: of exchanges, by either side or by us, and of connections.
 
 use super::connection::{Protocol, Side, Stage};
-use super::exchange::{CLIENT, Half, NONE, Pending, Phase, UPSTREAM};
+use super::exchange::{CLIENT, Half, NONE, Pending, UPSTREAM};
 use super::{Worker, answer};
 use crate::http2::{ConnectionError, Ended, ErrorCode};
+use crate::observe::counters::Counter;
 use crate::snapshot::document::RetryOn;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -157,6 +158,12 @@ impl Worker {
             return false;
         }
         exchange.attempts += 1;
+        let counter = match condition {
+            RetryOn::RefusedStream => Counter::RetriesRefused,
+            RetryOn::ConnectFailure => Counter::RetriesConnect,
+            RetryOn::Reset => Counter::RetriesReset,
+        };
+        self.mailbox.stats.counters.add(counter, 1);
         let body = head.body.clone();
         let end = exchange.sides[CLIENT].ended;
         let unsent = exchange.pending[UPSTREAM].as_ref().map_or(0, |pending| pending.left());
@@ -189,6 +196,7 @@ impl Worker {
         }
         self.mark(connection);
         if side == CLIENT {
+            self.count(Counter::StreamErrors);
             self.exchanges[slot].reason = "client-protocol-error";
             self.release(slot, Ended::ResetByUs, ErrorCode::CANCEL);
         } else {
@@ -228,6 +236,11 @@ impl Worker {
     pub(super) fn fail_connection(&mut self, slot: u32, error: ConnectionError) {
         let Some(connection) = self.connections.get(slot) else { return };
         let is_client = connection.is_client();
+        if is_client {
+            let flood = error.code == ErrorCode::ENHANCE_YOUR_CALM;
+            let counter = if flood { Counter::Floods } else { Counter::ProtocolErrors };
+            self.mailbox.stats.counters.add(counter, 1);
+        }
         if let Some(http2) = connection.http2() {
             http2.goaway(error.code, error.reason);
         }
@@ -268,12 +281,14 @@ impl Worker {
             if let Some(mut connection) = self.connections.remove(slot) {
                 let _ = self.poll.registry().deregister(connection.transport.stream_mut());
                 self.mailbox.clients.fetch_sub(1, Relaxed);
+                self.count(Counter::ClientConnectionsClosed);
             }
             return;
         }
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let _ = self.poll.registry().deregister(connection.transport.stream_mut());
         let streams = connection.exchanges();
+        self.count(Counter::UpstreamConnectionsClosed);
         self.leave_pool(slot, connection.side, connection.stage);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];
@@ -308,9 +323,4 @@ impl Worker {
         }
     }
 
-    pub(super) fn is_waiting(&mut self, slot: u32, generation: u32) -> bool {
-        self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued)
-    }
-
-    fn record(&mut self, _slot: u32) {}
 }

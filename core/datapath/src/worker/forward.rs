@@ -6,6 +6,7 @@ use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
 use crate::http2::Role;
+use crate::observe::counters::Counter;
 use crate::http2::hpack::Token;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
@@ -216,6 +217,7 @@ impl Worker {
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connecting = target.connecting.saturating_sub(1);
         target.succeeded();
+        self.count(Counter::UpstreamConnections);
         self.speak_http2(slot, Role::Client);
         self.drain_queue(pool);
     }
@@ -223,6 +225,7 @@ impl Worker {
     /// One endpoint could not be reached. Those who wait may try another one as often as the backend's policy says.
     pub(super) fn connect_failed(&mut self, pool: u32, endpoint: u32) {
         let now_ms = self.clock.now_ms;
+        self.count(Counter::UpstreamConnectFailures);
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
         if chosen.is_connecting() {
@@ -242,6 +245,7 @@ impl Worker {
                 self.answer(slot, answer::CONNECT_FAILED);
             } else {
                 exchange.attempts += 1;
+                self.mailbox.stats.counters.add(Counter::RetriesConnect, 1);
                 self.pools[pool as usize].queue.push_back((slot, generation));
             }
         }

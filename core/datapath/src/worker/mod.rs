@@ -15,10 +15,12 @@ mod connection;
 mod exchange;
 mod facts;
 mod finish;
+mod inspect;
 mod flush;
 mod forward;
 mod http1;
 mod read;
+mod record;
 mod relay;
 mod request;
 mod response;
@@ -31,12 +33,15 @@ mod view;
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, Field, HeaderList};
 use crate::shared::{Mailbox, Message, Shared};
+use crate::observe::series::Series;
 use crate::upstream::Pool;
 use crate::authenticate::cache::TokenCache;
 use clock::Clock;
 use connection::{Connections, Side, Stage};
 use exchange::{Exchanges, Head};
 use mio::{Events, Poll, Token};
+use inspect::Log;
+use record::SeriesIndex;
 use setup::Adopted;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -103,6 +108,10 @@ pub struct Worker {
     buffer: Vec<u8>,
     wheel: Wheel<Key>,
     due: Vec<(Key, u64)>,
+    /// This worker's series, the same as in its mailbox.
+    series: Vec<Arc<Series>>,
+    series_index: SeriesIndex,
+    log: Option<Log>,
     stopping: bool,
 }
 
@@ -138,6 +147,7 @@ impl Worker {
             }
             self.flush();
             self.connections.recycle();
+            self.send_log();
             self.mailbox.streams.store(self.exchanges.live(), Relaxed);
         }
     }
@@ -150,6 +160,13 @@ impl Worker {
                 Message::Endpoints { backend, endpoints } => self.set_endpoints(&backend, &endpoints),
                 Message::KeysChanged => self.keys_changed(),
                 Message::CloseConnections => self.close_connections(),
+                Message::Log(target) => self.set_log(target),
+                Message::Clients { most, sender } => {
+                    let _ = sender.try_send(self.list_clients(most));
+                }
+                Message::Backends { sender } => {
+                    let _ = sender.try_send(self.list_backends());
+                }
                 Message::Beat(sender) => {
                     let _ = sender.try_send(());
                 }

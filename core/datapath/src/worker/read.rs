@@ -5,6 +5,7 @@ use super::connection::{CONTROL_HIGH_WATER, Protocol, Stage};
 use super::exchange::{CLIENT, UPSTREAM};
 use crate::http1::{self, sniff};
 use crate::http2::{ConnectionError, Event, Role};
+use crate::observe::counters::Counter;
 use crate::tls::Alpn;
 use std::io::ErrorKind;
 
@@ -16,7 +17,8 @@ impl Worker {
         }
         let Some(connection) = self.connections.get(slot) else { return };
         match connection.stage {
-            Stage::Connecting | Stage::Closing => return,
+            Stage::Connecting => return,
+            Stage::Closing => return self.discard(slot),
             Stage::Open if connection.backlog() > CONTROL_HIGH_WATER => {
                 connection.paused = true;
                 return;
@@ -34,6 +36,8 @@ impl Worker {
             Ok(0) => self.peer_closed(slot),
             Ok(read) => {
                 if let Some(connection) = self.connections.get(slot) {
+                    let from = if connection.is_client() { Counter::BytesFromClients } else { Counter::BytesFromBackends };
+                    self.mailbox.stats.counters.add(from, read as u64);
                     connection.active_ms = self.clock.now_ms;
                     if kept + read == buffer.len() || connection.transport.may_hold_more() {
                         self.again.push(slot);
@@ -50,6 +54,18 @@ impl Worker {
             Err(_) => self.peer_closed(slot),
         }
         self.buffer = buffer;
+    }
+
+    /// Reads what a peer still sends while its connection is being closed; at its end the socket goes.
+    fn discard(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get(slot) else { return };
+        let outcome = connection.transport.read(&mut self.buffer);
+        match outcome {
+            Ok(read) if read > 0 => self.again.push(slot),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            _ if connection.backlog() == 0 => self.close_connection(slot),
+            _ => {}
+        }
     }
 
     fn process_and_keep(&mut self, slot: u32, bytes: &[u8]) {

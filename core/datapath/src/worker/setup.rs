@@ -1,6 +1,7 @@
 //! A worker's beginning, the snapshots it adopts, and the connections it is given.
 
 use super::connection::{Connection, Protocol, Side, Stage};
+use super::record::SeriesIndex;
 use super::transport::configure;
 use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
 use crate::authenticate::cache::TokenCache;
@@ -9,6 +10,7 @@ use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
 use crate::http2::{self, Role};
 use crate::shared::{Mailbox, Shared};
+use crate::observe::counters::Counter;
 use crate::snapshot::{Address, Snapshot};
 use crate::tls::{Socket, Transport, forwarded_client_cert};
 use crate::upstream::Pool;
@@ -71,6 +73,9 @@ impl Worker {
             wheel: Wheel::new(clock.now_ms),
             due: Vec::new(),
             clock,
+            series: Vec::new(),
+            series_index: SeriesIndex::default(),
+            log: None,
             stopping: false,
         };
         worker.adopt(snapshot);
@@ -100,6 +105,7 @@ impl Worker {
         let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;
         self.pool_of_backend = snapshot.backends.iter().map(|backend| pool_of(&backend.name)).collect();
         self.snapshot = Rc::new(Adopted(snapshot));
+        self.series_index.reset(self.snapshot.table.methods().len(), self.pools.len());
         self.keys_changed();
     }
 
@@ -144,6 +150,7 @@ impl Worker {
             (limits.header_timeout_ms, limits.max_connection_age_ms, limits.max_connection_age_grace_ms);
         let mut connection = Connection::new(Side::Client, transport, Stage::Open, now_ms);
         connection.listener = Some(listener);
+        self.count(Counter::ClientConnections);
         if age_ms > 0 {
             let jittered = age_ms - age_ms / 10 + self.next_random() % (age_ms / 5).max(1);
             connection.drain_ms = now_ms + jittered;

@@ -4,6 +4,7 @@ use super::connection::{Protocol, Stage};
 use super::exchange::Phase;
 use super::{Key, Worker, answer};
 use crate::http2::ErrorCode;
+use crate::observe::counters::Counter;
 use std::rc::Rc;
 
 impl Worker {
@@ -152,6 +153,7 @@ impl Worker {
 
     /// A head, or a handshake, that does not end.
     fn head_overdue(&mut self, slot: u32) {
+        self.count(Counter::HeadTimeouts);
         let Some(connection) = self.connections.get(slot) else { return };
         match &connection.protocol {
             Protocol::Http2(_) => {
