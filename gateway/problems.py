@@ -24,6 +24,8 @@ def problems_of(error: BaseException) -> tuple[str, ...] | None:
         return tuple(str(problem) for problem in problems)
     if isinstance(error, ValueError) and error.args and isinstance(error.args[0], list):
         return tuple(str(problem) for problem in error.args[0])
+    if isinstance(error, OSError) and error.strerror:
+        return (f"{error.filename}: {error.strerror}" if error.filename else error.strerror,)
     if isinstance(error, (OSError, ValueError)):
         return (str(error),)
     return None

@@ -26,7 +26,7 @@ from gateway.discover.resolve import Resolve, resolve
 from gateway.keys.fetcher import Fetch, Fetcher
 from gateway.keys.refresh import KeyRefresher
 from gateway.lifecycle.cpus import default_workers
-from gateway.lifecycle.drain import Drain, Policy
+from gateway.lifecycle.drain import Drain, Phase, Policy
 from gateway.lifecycle.log import FIELDS
 from gateway.lifecycle.reload import ReloadReport
 from gateway.problems import GatewayError, problems_of
@@ -86,6 +86,7 @@ class Gateway:
         self._parts = parts
         self._serving = _Serving(config)
         self._warnings = tuple(str(warning) for warning in warnings)
+        self._fixed = (config.admin, config.workers)
         self._generation = 0
         self._started_at = time.time()
         self._changing = asyncio.Lock()
@@ -124,9 +125,11 @@ class Gateway:
         """The bound address of each listener by its name, ports filled in."""
         return MappingProxyType(dict(self._serving.addresses))
 
-    async def apply(self, config: GatewayConfig) -> None:
+    async def apply(self, config: GatewayConfig, warnings: Sequence[object] = ()) -> None:
         """Serves another configuration without losing a request. GatewayError: it is refused, the old one goes on."""
         async with self._changing:
+            if self._drain.phase is not Phase.SERVING:
+                raise GatewayError(["The process is ending, so it takes nothing new over."])
             try:
                 await self._take_over(config)
             except Exception as error:
@@ -136,6 +139,7 @@ class Gateway:
                 if problems is None:
                     raise
                 raise GatewayError(problems) from error
+            self._warnings = tuple(str(warning) for warning in warnings)
 
     async def drain(self) -> None:
         """Ends without losing a request: see `gateway.lifecycle.drain`. Returns when the block may be left."""
@@ -167,7 +171,6 @@ class Gateway:
             addresses=self.addresses,
             phase=self._drain.phase,
             keys=self._keys.reports(),
-            keys_attempted=self._keys.all_attempted(),
             backends=self._directory.reports(),
             reloads=self.reloads(),
             warnings=self._warnings,
@@ -187,7 +190,7 @@ class Gateway:
         self._tasks = asyncio.create_task(self._run_long_tasks(), name="gateway")
         self._resources.push_async_callback(_cancel, self._tasks)
         await self._start_admin()
-        await self.apply(self._serving.config)
+        await self.apply(self._serving.config, self._warnings)
 
     async def _run_long_tasks(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -227,6 +230,8 @@ class Gateway:
         snapshot = await asyncio.to_thread(self._parts.compile_snapshot, config, version, endpoints)
         await asyncio.to_thread(self._core.apply, snapshot)
         self._generation += 1
+        if (config.admin, config.workers) != self._fixed:
+            log.warning("Another status port, admin address or number of workers takes effect at the next start.")
         self._directory.commit(endpoints)
         self._keys.commit()
         self._serving = _Serving(config, version, snapshot, dict(self._core.listeners()))

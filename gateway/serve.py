@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.configuration.model import Access, GatewayConfig
+from gateway.configuration.model import GatewayConfig
 from gateway.lifecycle.log import FIELDS
 from gateway.lifecycle.reload import Loaded, Reloader
 from gateway.process import OWN_PARTS, Gateway, Parts
@@ -26,12 +26,16 @@ async def serve(
 
     `load` reads the configuration again, `sources` names its files; `loaded` was read at `loaded_at` (Unix seconds).
     """
-    for warning in loaded.warnings:
-        log.warning("%s", warning)
+    _warn(loaded)
     signals = _Signals()
     with signals.handled():
         async with Gateway(loaded.config, warnings=loaded.warnings, parts=parts) as gateway:
-            reloader = Reloader(load, lambda fresh: gateway.apply(fresh.config), sources, loaded, loaded_at)
+
+            async def take_over(fresh: Loaded) -> None:
+                await gateway.apply(fresh.config, fresh.warnings)
+                _warn(fresh)
+
+            reloader = Reloader(load, take_over, sources, loaded, loaded_at)
             gateway.reloads = lambda: reloader.report
             signals.attach(gateway, reloader)
             _announce(gateway)
@@ -82,6 +86,11 @@ class _Signals:
             self._reloader.request()
 
 
+def _warn(loaded: Loaded) -> None:
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+
+
 def _announce(gateway: Gateway) -> None:
     encrypted = {listener.name for listener in gateway.config.listeners if listener.tls is not None}
     for name, address in gateway.addresses.items():
@@ -89,16 +98,4 @@ def _announce(gateway: Gateway) -> None:
         log.info("Listening on %s (%s, %s).", address, name, kind, extra={FIELDS: {"address": address}})
     if gateway.admin_address is not None:
         log.info("Probes and metrics are on %s.", gateway.admin_address)
-    if not authenticates(gateway.config):
-        log.warning("Nothing is authenticated: every request is forwarded, whoever sends it.")
     log.info("Serving with %d workers.", gateway.workers, extra={FIELDS: {"addresses": dict(gateway.addresses)}})
-
-
-def authenticates(config: GatewayConfig) -> bool:
-    """Whether there is any request that `config` refuses for want of a credential."""
-
-    def restricts(access: Access) -> bool:
-        return access.deny is not None or (bool(access.requirements) and not access.allow_without_credential)
-
-    accesses = [method.access for method in config.methods] + [route.access for route in config.routes]
-    return any(restricts(access) for access in accesses)

@@ -35,7 +35,6 @@ class Facts:
     addresses: Mapping[str, str]
     phase: Phase
     keys: tuple[KeyReport, ...]
-    keys_attempted: bool
     backends: tuple[BackendReport, ...]
     reloads: ReloadReport
     warnings: tuple[str, ...]
@@ -52,13 +51,13 @@ class Subject(Protocol):
 def readiness(facts: Facts) -> tuple[Check, ...]:
     """The conditions under which this process should be sent requests."""
     absent = [listener.name for listener in facts.config.listeners if listener.name not in facts.addresses]
-    waiting = [report.provider for report in facts.keys if report.fetches == 0]
+    waiting = [report.provider for report in facts.keys if not report.attempted]
     empty = [report.backend for report in facts.backends if not report.endpoints]
     usable = not facts.backends or len(empty) < len(facts.backends)
     return (
         Check("snapshot-applied", facts.version != "", "no configuration is served yet"),
         Check("listeners-bound", facts.version != "" and not absent, f"not bound: {', '.join(absent) or 'any'}"),
-        Check("keys-attempted", facts.keys_attempted, f"the first fetch is under way: {', '.join(waiting)}"),
+        Check("keys-attempted", not waiting, f"the first fetch is under way: {', '.join(waiting)}"),
         Check("backends-have-endpoints", usable, f"no endpoint is known: {', '.join(empty)}"),
         Check("not-draining", facts.phase is Phase.SERVING, f"the process is {facts.phase.value}"),
     )

@@ -5,10 +5,10 @@ The core's report is generic, so that a new counter there needs no change here:
     {"counters":   [{"name": "requests_total", "labels": {...}, "value": 1}],
      "gauges":     [{"name": "connections", "labels": {...}, "value": 1}],
      "histograms": [{"name": "request_duration_seconds", "labels": {...},
-                     "buckets": [[0.001, 4], [0.002, 9]], "sum": 0.5, "count": 9}],
+                     "buckets": [[0.001, 4], [0.002, 9], [null, 9]], "sum": 0.5, "count": 9}],
      "help":       {"requests_total": "..."}}
 
-`buckets` are [upper bound, cumulative count]; what lies above the last bound is in `count` alone.
+`buckets` are [upper bound, cumulative count]; the bound that nothing exceeds is null, and may be left out.
 """
 
 from __future__ import annotations
@@ -23,29 +23,30 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from gateway.admin.facts import Facts, Subject, is_ready
-from gateway.lifecycle.drain import Phase
+from gateway.admin.facts import Facts, is_ready
+from gateway.core import Core
 
 PREFIX = "tidegate_"
 
 
-def exposition(subject: Subject, accept: str, version: str) -> tuple[bytes, str]:
+def exposition(core: Core, facts: Facts, accept: str, version: str) -> tuple[bytes, str]:
     """The metrics in the format that an Accept header asks for, with their content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reports(subject, version))
+    registry.register(_Reports(core, facts, version))
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
 class _Reports(Collector):
-    def __init__(self, subject: Subject, version: str) -> None:
-        self._subject = subject
+    def __init__(self, core: Core, facts: Facts, version: str) -> None:
+        self._core = core
+        self._facts = facts
         self._version = version
 
     def collect(self) -> Iterable[Metric]:
-        yield from of_core(json.loads(self._subject.core.stats()))
-        yield from of_process(self._subject.facts(), self._version, time.time())
+        yield from of_core(json.loads(self._core.stats()))
+        yield from of_process(self._facts, self._version, time.time())
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -68,13 +69,11 @@ def of_core(report: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def of_process(facts: Facts, version: str, now: float) -> Iterator[Metric]:
-    """The metric families of the process around the core."""
+    """The metric families of the process around the core; none has the name of one of the core's."""
     build = _family("build_info", "The version that runs.", "gauge")
     build.add_sample(PREFIX + "build_info", {"version": version}, 1)
     yield build
     yield _single("ready", "Whether every condition of readiness holds.", "gauge", float(is_ready(facts)))
-    draining = facts.phase is not Phase.SERVING
-    yield _single("draining", "Whether the process is on its way out.", "gauge", float(draining))
     yield _single("uptime_seconds", "Time since the start.", "gauge", now - facts.started_at)
     yield _single("workers", "Threads that move requests.", "gauge", facts.workers)
     yield from _of_reloads(facts)
@@ -132,6 +131,8 @@ def _family(name: str, text: str, kind: str) -> Metric:
 def _add_histogram(family: Metric, labels: dict[str, str], entry: Mapping[str, Any]) -> None:
     buckets, count, total = entry["buckets"], entry["count"], entry["sum"]
     for bound, cumulative in buckets:
+        if bound is None:
+            continue
         family.add_sample(family.name + "_bucket", {**labels, "le": str(float(bound))}, cumulative)
     family.add_sample(family.name + "_bucket", {**labels, "le": "+Inf"}, count)
     family.add_sample(family.name + "_sum", labels, total)

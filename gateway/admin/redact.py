@@ -26,6 +26,8 @@ def _model(value: object) -> object:
         return [_model(item) for item in value]
     if isinstance(value, str):
         return without_secrets(value) if value.startswith(("http://", "https://")) else value
+    if isinstance(value, bytes):
+        return f"[{len(value)} bytes]"
     return str(value) if isinstance(value, Path) else value
 
 

@@ -107,7 +107,8 @@ class _Pages:
         from gateway.admin.metrics import exposition
 
         accept = request.headers.get("Accept", "")
-        body, content_type = await asyncio.to_thread(exposition, self._subject, accept, product_version())
+        facts, version = self._subject.facts(), product_version()
+        body, content_type = await asyncio.to_thread(exposition, self._subject.core, facts, accept, version)
         response = web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})
         response.enable_compression()
         return response
@@ -120,7 +121,8 @@ class _Pages:
         return web.Response(text=text, content_type="text/html", headers={**HEADERS, "Content-Security-Policy": policy})
 
     async def status(self, request: web.Request) -> web.Response:
-        return _json(status(self._subject.facts(), self._subject.core, product_version()))
+        facts, version = self._subject.facts(), product_version()
+        return _json(await asyncio.to_thread(status, facts, self._subject.core, version))
 
     async def config(self, request: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(configuration, self._subject.facts()))
@@ -133,7 +135,7 @@ class _Pages:
 def _guarded(handler: Handler, opened: str | None) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         local = request.transport.get_extra_info("sockname") if request.transport is not None else None
-        refusal = may_see_details(str(local[0]) if local else "", request.host, opened)
+        refusal = may_see_details(str(local[0]) if local else "", request.headers.get("Host", ""), opened)
         if refusal is not None:
             return web.Response(status=403, text=refusal + "\n", headers=HEADERS)
         return await handler(request)

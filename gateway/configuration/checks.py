@@ -54,9 +54,7 @@ def _restricts(access: Access) -> bool:
     return bool(access.requirements) or access.deny is not None
 
 
-def _say_what_is_open(
-    config: GatewayConfig, has_service_config: bool, settings: Settings, problems: Problems
-) -> None:
+def _say_what_is_open(config: GatewayConfig, has_service_config: bool, settings: Settings, problems: Problems) -> None:
     methods = [_restricts(method.access) for method in config.methods]
     routes = [_restricts(route.access) for route in config.routes]
     if not any(methods) and not any(routes):

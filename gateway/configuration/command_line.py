@@ -73,11 +73,6 @@ class Settings:
         return self._last(name) is True
 
 
-def help_requested(arguments: Sequence[str]) -> bool:
-    """Whether -h or --help is among the arguments."""
-    return any(argument in ("-h", "--help") for argument in arguments)
-
-
 def parse_settings(arguments: Sequence[str], environ: Mapping[str, str], problems: Problems) -> Settings:
     """Everything that flags and variables say; what is wrong goes to `problems`."""
     given: dict[str, list[Given]] = {}

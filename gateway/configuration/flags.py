@@ -156,8 +156,9 @@ _SERVICE_FLAGS = (
         "service_json_path",
         _SERVICE,
         "path",
-        "The google.api.Service, YAML or JSON. A method that is not in its apis is 404.",
+        "The google.api.Service, YAML or JSON, in one file or several. A method that is not in its apis is 404.",
         f"{DEFAULT_SERVICE_CONFIG} with --service or --rollout_strategy=managed",
+        repeatable=True,
         extra_variables=("TIDEGATE_SERVICE_CONFIG",),
     ),
     Flag(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import textwrap
+from collections.abc import Sequence
 
 from .flag import Flag
 from .flags import FLAGS
@@ -50,6 +54,19 @@ def render_help(width: int = 100, colour: bool = False) -> str:
         lines += _entry(flag, width, bold, dim, plain)
     lines += ["", *_EXAMPLE.splitlines()]
     return "\n".join(lines) + "\n"
+
+
+def answer_help(arguments: Sequence[str]) -> bool:
+    """Writes the help text to standard output where -h or --help is among the arguments; says whether it did.
+
+    As wide as the terminal and in colours where there is one, unless NO_COLOR is set (no-color.org).
+    """
+    if not any(argument in ("-h", "--help") for argument in arguments):
+        return False
+    terminal = sys.stdout.isatty()
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120) if terminal else 100
+    sys.stdout.write(render_help(width, colour=terminal and not os.environ.get("NO_COLOR")))
+    return True
 
 
 def _entry(flag: Flag, width: int, bold: str, dim: str, plain: str) -> list[str]:

@@ -25,7 +25,7 @@ from .flags import DEFAULT_SERVICE_CONFIG
 from .gateway_yaml import GatewayFile, check_guarded_routes, read_gateway_file
 from .model import Access, Backend, GatewayConfig, Listener, Route
 from .problems import Place, Problem, Problems
-from .service_config import ServiceConfig, read_service_config
+from .service_config import ServiceConfig, ServiceFile, read_service_config
 
 CATCH_ALL = "default"
 
@@ -102,47 +102,48 @@ class _Loading:
 
     def _service_config(self, file: GatewayFile | None) -> ServiceConfig | None:
         settings, problems = self._settings, self._problems
-        path = self._service_config_path(file)
-        if path is None:
+        paths = self._service_config_paths(file)
+        if not paths:
             return None
-        self._sources.append(path)
+        self._sources.extend(paths)
         if file and file.describes_api and file.service_config is None:
             place = settings.place("service_json_path")
             problems.error(place, f"{self._config_flag} describes an API of its own", "keep one of them")
-        root = read_file(path, problems)
-        if root is None:
+        roots = [(path, read_file(path, problems)) for path in paths]
+        files = [ServiceFile(str(path), root) for path, root in roots if root]
+        if len(files) < len(paths):
             return None
         # What is wrong with the TLS flags is said where --backend is read.
         tls = backend_tls(settings, Problems())
         any_audience = settings.switch("disable_jwt_audience_service_name_check")
-        service = read_service_config(root, str(path), problems, tls, any_audience)
-        self._compare(service, path)
+        service = read_service_config(files, problems, tls, any_audience)
+        self._compare(service, files[0].name)
         return service
 
-    def _service_config_path(self, file: GatewayFile | None) -> Path | None:
+    def _service_config_paths(self, file: GatewayFile | None) -> list[Path]:
         settings = self._settings
-        given = settings.text("service_json_path")
-        if given is not None:
-            return Path(given)
+        given = [Path(text) for text, _ in settings.texts("service_json_path")]
+        if given:
+            return given
         if "config" in settings:
-            return file.service_config if file else None
+            return [file.service_config] if file and file.service_config else []
         managed = settings.text("rollout_strategy") == "managed"
         wanted = next(
             (name for name in ("service", "version") if name in settings), "rollout_strategy" if managed else ""
         )
         if not wanted:
-            return None
+            return []
         if self._default_path.exists():
-            return self._default_path
+            return [self._default_path]
         self._problems.error(
             settings.place(wanted),
             "the service configuration is not fetched from Google yet, and there is no file of it",
             f"put it at {self._default_path}, or give --service_json_path or TIDEGATE_SERVICE_CONFIG,"
             " with TIDEGATE_PROTO_DESCRIPTOR for its descriptor set",
         )
-        return None
+        return []
 
-    def _compare(self, service: ServiceConfig, path: Path) -> None:
+    def _compare(self, service: ServiceConfig, path: str) -> None:
         settings, problems = self._settings, self._problems
         name, version = settings.text("service"), settings.text("version")
         managed = settings.text("rollout_strategy") == "managed"

@@ -122,6 +122,8 @@ class Method:
     timeout: float | None = None
     access: Access = Access()
     bindings: tuple[Binding, ...] = ()
+    origin: str = field(default="", compare=False)
+    """Where its HTTP rule was written, `file:line: path`; for messages only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ class Problem:
         }
 
 
+MOST_PROBLEMS = 1000
+TOO_MANY = Problem("", 0, "", f"there are more than {MOST_PROBLEMS} problems; the others are not shown")
+
+
 class ConfigurationError(Exception):
     """A configuration that cannot be served. `problems` holds every fault that was found, in the order of the files."""
 
@@ -75,7 +79,7 @@ class Problems:
     """Collects faults, warnings and notes while a configuration is read."""
 
     def __init__(self) -> None:
-        self._all: list[Problem] = []
+        self._all: dict[Problem, None] = {}
 
     def error(self, place: Place, message: str, suggestion: str = "") -> None:
         self._add(place, message, suggestion, "error")
@@ -87,12 +91,21 @@ class Problems:
         self._add(place, message, suggestion, "note")
 
     def _add(self, place: Place, message: str, suggestion: str, severity: Severity) -> None:
+        if self.full and severity != "error":
+            return
         problem = Problem(place.file, place.line, place.path, message, suggestion, severity)
-        if problem not in self._all:
-            self._all.append(problem)
+        if not self.full:
+            self._all[problem] = None
+        elif problem not in self._all:
+            self._all[TOO_MANY] = None
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._all)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more problems are kept; TOO_MANY then stands for the rest."""
+        return len(self._all) >= MOST_PROBLEMS
 
     @property
     def errors(self) -> tuple[Problem, ...]:

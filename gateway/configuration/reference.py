@@ -1,6 +1,6 @@
 """Reference documents that are made from the code's own tables; a test holds them equal.
 
-    python -m gateway.configuration.reference    writes them anew, from the root of the tree
+python -m gateway.configuration.reference    writes them anew, from the root of the tree
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from .service_config.fields import table
 
 _MEANINGS = {
     "honoured": "honoured",
+    "derived": "taken from descriptor sets",
     "described": "no effect, said at start",
     "ignored": "**not honoured**, warned of at start",
     "refused": "**refused**: the gateway does not start",
 }
+_FLAGS_INTRODUCTION = (
+    "Made from the table in `gateway/configuration/flags.py`. `--flag=value` and `--flag value`, underscores and"
+    " hyphens mean the same. A flag outranks its environment variable, which outranks `gateway.yaml`."
+)
 TABLE_BEGIN = "<!-- made by gateway.configuration.reference: begin -->\n"
 TABLE_END = "<!-- made by gateway.configuration.reference: end -->\n"
 
@@ -26,8 +31,7 @@ def flags_document() -> str:
     lines = [
         "# Flags of `tidegate gateway`",
         "",
-        "Made from the table in `gateway/configuration/flags.py`. `--flag=value` and `--flag value`, underscores and"
-        " hyphens mean the same. A flag outranks its environment variable, which outranks `gateway.yaml`.",
+        _FLAGS_INTRODUCTION,
     ]
     group = ""
     for flag in FLAGS:
@@ -36,7 +40,9 @@ def flags_document() -> str:
         if flag.group != group:
             group = flag.group
             lines += ["", f"## {group}", "", "| flag | meaning | default | variable |", "|---|---|---|---|"]
-        names = ", ".join(f"`{name}`" for name in (flag.short, "--" + flag.name, *("--" + a for a in flag.aliases)) if name)
+        names = ", ".join(
+            f"`{name}`" for name in (flag.short, "--" + flag.name, *("--" + a for a in flag.aliases)) if name
+        )
         value = f" *{flag.metavar}*".replace("|", "\\|") if flag.metavar else ""
         variables = ", ".join(f"`{name}`" for name in (flag.variable, *flag.extra_variables))
         repeatable = " May be given several times." if flag.repeatable else ""

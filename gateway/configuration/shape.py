@@ -19,9 +19,10 @@ from .document import Member, Node, Scalar
 from .problems import Place, Problems, did_you_mean
 from .quantities import parse_duration, parse_size
 
-Handling = Literal["honoured", "described", "ignored", "refused"]
-"""What the gateway does with a field: acts on it; needs it not, as it only describes the API (a note says so); does not
-act on it (a warning says so); or refuses it, as ignoring it would serve what it forbids (an error)."""
+Handling = Literal["honoured", "derived", "described", "ignored", "refused"]
+"""What the gateway does with a field: acts on it; takes what it says from descriptor sets instead; needs it not, as it
+only describes the API (a note says so); does not act on it (a warning says so); or refuses it, as ignoring it would
+serve what it forbids (an error)."""
 
 Schema = dict[str, object]
 
@@ -226,7 +227,7 @@ class Record(Shape):
             at = Place(place.file, member.line, f"{place.path}.{key}" if place.path else key)
             name = self._spellings.get(key)
             if name is None:
-                problems.error(at, f'unknown key "{key}"', did_you_mean(key, self._spellings))
+                problems.error(at, f'unknown key "{key}"', "" if problems.full else did_you_mean(key, self._spellings))
             elif name in seen:
                 problems.error(at, f'"{key}" is given a second time (first on line {seen[name]} in its other spelling)')
             else:
@@ -241,7 +242,7 @@ class Record(Shape):
         if checked is None:
             return
         members[name] = Member(member.line, checked)
-        if known.handling == "honoured" or is_default(checked):
+        if known.handling in ("honoured", "derived") or is_default(checked):
             return
         match known.handling:
             case "described":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from .command_line import Settings
 from .document import Node, read_bytes
 from .load import load_with
 from .problems import Place, Problems, did_you_mean
-from .service_config import read_service_config
+from .service_config import ServiceFile, read_service_config
 
 FileKind = Literal["google.api.Service", "gateway.yaml", "descriptor set", "unknown"]
 
@@ -31,6 +31,9 @@ Reports every error of service configurations (google.api.Service), gateway.yaml
 file:line: path: message. Descriptor sets belong to the service configurations given with them.
 Exits 0 without errors, else 1 (2: the arguments are wrong).
 """
+
+
+SERVICE_KEYS = {"type", "name", "apis", "http", "usage", "authentication", "backend", "config_version", "configVersion"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +110,35 @@ def validate_files(paths: Sequence[Path], problems: Problems, describe: Describe
     for file in files:
         if file.kind == "gateway.yaml":
             load_with(Settings.of(config=str(file.path)), problems, describe)
-        elif file.kind == "google.api.Service" and file.root is not None:
-            _check_service(file.root, file.path, sets, described, describe, problems)
+    for parts in _services(files):
+        _check_service(parts, sets, described, describe, problems)
     return files
 
 
+def _services(files: Sequence[_File]) -> Iterable[list[ServiceFile]]:
+    """The files of each service: by the name that is in them; one without a name belongs to the first that has one."""
+    services: dict[str, list[ServiceFile]] = {}
+    nameless: list[ServiceFile] = []
+    for file in files:
+        if file.kind == "google.api.Service" and file.root is not None and isinstance(file.root.value, Mapping):
+            name = file.root.value.get("name")
+            (services.setdefault(name.node.text, []) if name else nameless).append(
+                ServiceFile(str(file.path), file.root)
+            )
+    first = next(iter(services), "")
+    if nameless:
+        services.setdefault(first, []).extend(nameless)
+    return services.values()
+
+
 def _check_service(
-    root: Node,
-    path: Path,
+    parts: Sequence[ServiceFile],
     sets: Sequence[DescriptorSet],
     described: Described,
     describe: Describe,
     problems: Problems,
 ) -> None:
-    service = read_service_config(root, str(path), problems)
+    service = read_service_config(parts, problems)
     definition: ApiDefinition = service.api
     if definition.descriptors:
         described = describe_all((*sets, *definition.descriptors), describe, problems)
@@ -142,7 +160,7 @@ def _open(path: Path, problems: Problems) -> _File:
     keys = set(root.value) if isinstance(root.value, Mapping) else set()
     if keys & {"apiVersion", "kind", "spec"}:
         return _File(path, "gateway.yaml", root)
-    if keys & {"type", "apis", "name", "config_version", "configVersion"}:
+    if keys & SERVICE_KEYS:
         return _File(path, "google.api.Service", root)
     problems.error(Place(str(path)), "is neither a google.api.Service, a gateway.yaml nor a descriptor set")
     return _File(path, "unknown", root)

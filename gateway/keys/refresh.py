@@ -30,6 +30,7 @@ class KeyReport:
     """A provider's keys as they are now. `age` is in seconds since they were last known to be the issuer's."""
 
     provider: str
+    attempted: bool
     keys: int
     age: float | None
     fetches: int
@@ -89,10 +90,6 @@ class KeyRefresher:
     def reports(self) -> tuple[KeyReport, ...]:
         """The state of every provider that is served or about to be."""
         return tuple(self._roster[watch].report() for watch in self._roster)
-
-    def all_attempted(self) -> bool:
-        """Whether every provider was fetched for once."""
-        return all(self._roster[watch].attempted.is_set() for watch in self._roster)
 
 
 def _watches(authentication: Authentication) -> tuple[_Watch, ...]:
@@ -170,7 +167,8 @@ class _Watcher:
     def report(self) -> KeyReport:
         confirmed = self._state.confirmed
         age = None if confirmed is None else self._loop.time() - confirmed
-        return KeyReport(self._provider, self._keys, age, self._fetches, self._failures, self._error)
+        attempted = self.attempted.is_set()
+        return KeyReport(self._provider, attempted, self._keys, age, self._fetches, self._failures, self._error)
 
     async def _sleep(self) -> float:
         """Returns the time at which there is something to do, or to look at anew."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .compile import compile_snapshot
+from .explain import explain
 from .files import sources
 
-__all__ = ["compile_snapshot", "sources"]
+__all__ = ["compile_snapshot", "explain", "sources"]

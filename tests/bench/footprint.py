@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import time
 
-from tests.bench import kernel
+from tests.bench import kernel, proof
 from tests.bench.errors import BenchError
 from tests.bench.load import Load, backend, drive
-from tests.bench.measure import Place, require_all_right
 from tests.bench.peers import Peer
+from tests.bench.place import Place
 from tests.bench.process import affinity, free_port, stop
 from tests.bench.results import Footprint
 from tests.bench.rows import Row
@@ -42,9 +42,9 @@ def measure(peer: Peer, descriptor_limit: int, place: Place) -> Footprint:
                 first,
                 scenario.listen,
                 cpus=place.load_cpus,
-                before=lambda: ready.append(time.monotonic()),
+                before=lambda _driver: ready.append(time.monotonic()),
             )
-            require_all_right(outcome)
+            proof.all_right(outcome)
             made.start_seconds = ready[0] - started
             time.sleep(SETTLE_SECONDS)
             made.idle_bytes = kernel.resident_bytes(process.pid)
@@ -54,9 +54,9 @@ def measure(peer: Peer, descriptor_limit: int, place: Place) -> Footprint:
                 Load(connections=made.connections, streams=1, requests=1, warm_up=1),
                 scenario.listen,
                 cpus=place.load_cpus,
-                after=lambda: resident.append(kernel.resident_bytes(process.pid)),
+                after=lambda _driver: resident.append(kernel.resident_bytes(process.pid)),
             )
-            require_all_right(outcome)
+            proof.all_right(outcome)
             made.connected_bytes = resident[0]
         except BenchError as error:
             made.failed = str(error)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 from tests.bench import kernel
 from tests.bench.load import Load
+from tests.bench.place import Place
 from tests.bench.process import affinity
 
 # api.EchoMessage with a content of 93 bytes (field 1, length-delimited) behind the gRPC prefix: 100 bytes.
@@ -20,26 +20,24 @@ def installed() -> bool:
     return shutil.which("h2load") is not None
 
 
-def cpu_per_call(
-    pid: int, port: int, load: Load, seconds: float, directory: Path, cpus: frozenset[int] | None
-) -> float | None:
+def cpu_per_call(pid: int, port: int, load: Load, place: Place) -> float | None:
     """CPU microseconds of the proxy `pid` per call under h2load; None if any call failed."""
-    body = directory / "echo-body"
+    body = place.directory / "echo-body"
     body.write_bytes(BODY)
     before = kernel.usage(pid)
     command = [
         "h2load",
         f"--clients={load.connections}",
         f"--max-concurrent-streams={load.streams}",
-        f"--duration={max(1, round(seconds))}",
+        f"--duration={max(1, round(place.seconds))}",
         f"--data={body}",
         "--header=te: trailers",
         "--header=content-type: application/grpc",
         "--header=user-agent: grpc-go/1.60.0",
         f"http://127.0.0.1:{port}/api.Echo/Echo",
     ]
-    with affinity(cpus):
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
+    with affinity(place.load_cpus):
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=place.seconds + 60)
     spent = (kernel.usage(pid) - before).total
     counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", run.stdout)
     if counts is None:

@@ -49,13 +49,13 @@ def _after_name(process: Path) -> list[str]:
     return (process / "stat").read_text().rpartition(")")[2].split()
 
 
-def usage(pid: int) -> Usage:
-    """CPU time of the process tree under `pid`. Raises ProcessLookupError if `pid` has ended."""
+def usage(pid: int, *, tree: bool = True) -> Usage:
+    """CPU time of `pid` and, with `tree`, of every process below it. Raises ProcessLookupError if `pid` has ended."""
     if not Path(f"/proc/{pid}").exists():
         raise ProcessLookupError(f"process {pid} has ended")
     tick = os.sysconf("SC_CLK_TCK")
     total = user = system = 0.0
-    for process in descendants(pid):
+    for process in descendants(pid) if tree else (pid,):
         try:
             total += time.clock_gettime((~process << 3) | CPUCLOCK_SCHED)
             fields = _after_name(Path(f"/proc/{process}"))
@@ -64,6 +64,13 @@ def usage(pid: int) -> Usage:
         user += int(fields[11]) / tick
         system += int(fields[12]) / tick
     return Usage(total, user, system)
+
+
+def machine_usage() -> float:
+    """CPU seconds that the whole machine has used since it started, time stolen by the hypervisor included."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    _user, _nice, _system, idle, iowait, *_rest = ticks
+    return (sum(ticks) - idle - iowait) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid: int) -> int:

@@ -10,22 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tests.bench.certificates import Certificates
 from tests.bench.errors import BenchError
 from tests.bench.process import affinity, stop
 
+if TYPE_CHECKING:
+    from tests.bench.certificates import Certificates
+
 CallKind = Literal["echo", "feed", "health-h2", "health-http1"]
+
+COUNTED: dict[CallKind, str] = {"echo": "echo", "feed": "feed", "health-h2": "health", "health-http1": "health"}
+"""The backend's counter that a call of each kind adds to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """One run of the driver.
 
-    `requests` counts calls, of which `duration` (seconds) may leave some unsent; `rate` (calls per second) makes the
-    loop open. `warm_up` calls are made on each connection before the measured ones, and the first of all is repeated
-    for `wait` seconds until it succeeds. Calls without an answer after `limit` seconds have failed.
+    `requests` counts calls, of which `duration` (seconds) may leave some unsent. `rate` (calls per second) makes the
+    loop open, and calls then leave at multiples of `tick` seconds, 0: each at its own time. `warm_up` calls are made on
+    each connection before the measured ones, and the first of all is repeated for `wait` seconds until it succeeds.
+    Calls without an answer after `limit` seconds have failed.
     """
 
     call: CallKind = "echo"
@@ -34,6 +40,7 @@ class Load:
     requests: int = 100_000
     duration: float | None = None
     rate: float | None = None
+    tick: float = 0.0
     warm_up: int = 100
     wait: float | None = None
     limit: float = 120.0
@@ -58,7 +65,7 @@ class Load:
         if self.duration is not None:
             given["duration"] = self.duration
         if self.rate is not None:
-            given["rate"] = self.rate
+            given |= {"rate": self.rate, "tick": self.tick}
         if self.tokens is not None:
             given |= {"tokens": self.tokens, "token-change": self.token_change}
         if self.ca is not None:
@@ -91,11 +98,11 @@ def drive(
     port: int,
     *,
     cpus: frozenset[int] | None = None,
-    before: Callable[[], None] = lambda: None,
-    after: Callable[[], None] = lambda: None,
+    before: Callable[[int], None] = lambda _driver: None,
+    after: Callable[[int], None] = lambda _driver: None,
 ) -> Outcome:
     """Run `load` against `port`. `before` is called when all connections are open and warm, `after` when every call has
-    ended and before the connections close."""
+    ended and before the connections close; both with the driver's pid."""
     command = [str(driver), *load.arguments(port), "--gate"]
     with affinity(cpus):
         process = subprocess.Popen(
@@ -106,11 +113,11 @@ def drive(
     try:
         if process.stdout.readline().strip() != "ready":
             raise BenchError(f"the driver did not get ready: {' '.join(command)}")
-        before()
+        before(process.pid)
         process.stdin.write("go\n")
         process.stdin.flush()
         line = process.stdout.readline()
-        after()
+        after(process.pid)
         if not line:
             raise BenchError(f"the driver gave no result: {' '.join(command)}")
         return Outcome.parse(line)

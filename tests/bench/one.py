@@ -9,9 +9,7 @@ from pathlib import Path
 
 from tests.bench import kernel
 from tests.bench.errors import BenchError
-from tests.bench.load import Load, Outcome, drive, reset, served
-
-COUNTED = {"echo": "echo", "feed": "feed", "health-h2": "health", "health-http1": "health"}
+from tests.bench.load import COUNTED, Load, Outcome, drive, reset, served
 
 
 def main() -> None:
@@ -24,6 +22,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=10)
     parser.add_argument("--requests", type=int, default=400_000)
     parser.add_argument("--rate", type=float, help="calls per second: open loop")
+    parser.add_argument("--tick", type=float, default=0.0, help="open loop: calls leave at multiples of this, seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokens", type=Path)
@@ -41,6 +40,7 @@ def main() -> None:
         streams=options.streams,
         requests=options.requests,
         rate=options.rate,
+        tick=options.tick,
         threads=options.threads,
         tokens=options.tokens,
         token_change=options.token_change,
@@ -71,12 +71,12 @@ def main() -> None:
 def measure(options: argparse.Namespace, load: Load, cpus: frozenset[int] | None) -> tuple[Outcome, kernel.Usage]:
     samples: list[kernel.Usage] = []
 
-    def before() -> None:
+    def before(_driver: int) -> None:
         if options.admin:
             reset(options.admin)
         samples.append(kernel.usage(options.pid))
 
-    def after() -> None:
+    def after(_driver: int) -> None:
         samples.append(kernel.usage(options.pid))
 
     outcome = drive(options.driver, load, options.port, cpus=cpus, before=before, after=after)

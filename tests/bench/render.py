@@ -46,12 +46,15 @@ def _sections(results: Results) -> Iterator[str]:
         f"{machine['system']}, Linux {machine['kernel']}, Python {machine['python']}; {options['rounds']} rounds of "
         f"{options['seconds']:g} s, {pinned}."
     )
-    yield f"\n{versions}.\n"
+    yield f"\n{versions}. Other processes used at most {results.disturbance():.0%} of the machine in any round.\n"
     titles = list(results.titles.values())
     yield "### CPU of the proxy\n\nMedian of the rounds [least-greatest]; `h2load` is the same row under h2load.\n"
     yield from table(
         ["workload", "unit", *titles],
-        [[row.title, row.unit, *(spread(row.peers.get(peer)) for peer in results.titles)] for row in results.rows],
+        [
+            [row.title, row.unit, *(spread(row.peers.get(peer), "<br>") for peer in results.titles)]
+            for row in results.rows
+        ],
     )
     yield "\n### Goals\n\nTidegate's median over the peer's, in the same run.\n"
     yield from table(

@@ -11,12 +11,17 @@ from typing import Any, Literal
 
 @dataclass(slots=True)
 class Figures:
-    """One peer in one row. `cpu` holds one value per round in the row's unit; latencies are microseconds."""
+    """One peer in one row, a value per round.
+
+    `cpu` is in the row's unit, latencies are microseconds, `disturbance` is the share of the machine's CPU time that
+    processes outside the benchmark used. `confirmed` is the median's counterpart under h2load.
+    """
 
     cpu: list[float] = field(default_factory=list)
     per_second: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
+    disturbance: list[float] = field(default_factory=list)
     resident_bytes: int = 0
     confirmed: float | None = None
     failed: str | None = None
@@ -62,6 +67,8 @@ class Footprint:
 
 @dataclass(slots=True)
 class Results:
+    """Everything that one run has found."""
+
     machine: dict[str, str]
     options: dict[str, Any]
     versions: dict[str, str]
@@ -69,6 +76,11 @@ class Results:
     lacks: dict[str, str]
     rows: list[RowResult] = field(default_factory=list)
     footprint: dict[str, Footprint] = field(default_factory=dict)
+
+    def disturbance(self) -> float:
+        """The worst round's share of the machine that processes outside the benchmark used."""
+        shares = (share for row in self.rows for figures in row.peers.values() for share in figures.disturbance)
+        return max(shares, default=0.0)
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

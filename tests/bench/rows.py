@@ -58,6 +58,13 @@ ROWS = (
         goals={"envoy": 0.12, "nghttpx": 0.5, "relay": 1.3},
     ),
     Row(
+        name="ticks",
+        title="the same, sent every 10 ms as by h2load --rps",
+        load=Load(connections=16, rate=PACED_RATE, tick=0.01),
+        peers=ALL,
+        goals={"envoy": 0.12, "nghttpx": 0.5, "relay": 1.3},
+    ),
+    Row(
         name="jwt",
         title="one RS256 token per connection, verified, 16 x 10",
         load=Load(connections=16, streams=10, token_change="connection"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ from rich.console import Console
 from tests.bench import certificates, descriptors, footprint, machine, measure, picture, screen, tokens
 from tests.bench.errors import BenchError
 from tests.bench.peers import Custom, Envoy, Haproxy, Nghttpx, Nginx, Peer, Relay, Tidegate
+from tests.bench.place import Place
 from tests.bench.process import raise_descriptor_limit
 from tests.bench.results import Results
 from tests.bench.rows import QUICK_SECONDS, ROWS, SECONDS, Row
@@ -25,6 +28,7 @@ PLAIN_WIDTH = 180
 
 def main() -> None:
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
@@ -106,7 +110,7 @@ def words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-def prepare(options: argparse.Namespace, directory: Path, progress: Console) -> measure.Place:
+def prepare(options: argparse.Namespace, directory: Path, progress: Console) -> Place:
     # Proxies that drop their privileges read their configuration here.
     directory.chmod(0o755)
     for binary in ("bench-driver", "bench-backend"):
@@ -115,7 +119,7 @@ def prepare(options: argparse.Namespace, directory: Path, progress: Console) -> 
     cpus = sorted(os.sched_getaffinity(0))
     if options.pin:
         progress.print(f"proxies on CPU {cpus[-1]}, driver and backend on {cpus[:-1]}")
-    return measure.Place(
+    return Place(
         directory=directory,
         driver=options.binaries / "bench-driver",
         backend=options.binaries / "bench-backend",

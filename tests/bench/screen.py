@@ -8,6 +8,8 @@ from rich.table import Table
 from tests.bench.goals import verdicts
 from tests.bench.results import Figures, Results
 
+DISTURBED = 0.05
+
 
 def show(results: Results, console: Console) -> None:
     console.print(_cpu_table(results))
@@ -21,19 +23,24 @@ def show(results: Results, console: Console) -> None:
         for peer, figures in row.peers.items():
             if figures.failed:
                 console.print(f"failed: {results.titles[peer]} in {row.title!r}: {figures.failed}", style="red")
+    if results.disturbance() > DISTURBED:
+        console.print(
+            f"other processes used up to {results.disturbance():.0%} of this machine in a round: no result to keep",
+            style="red",
+        )
     for peer, lacks in results.lacks.items():
         if lacks:
             console.print(f"{results.titles[peer]}: {lacks}", style="dim")
 
 
-def spread(figures: Figures | None) -> str:
+def spread(figures: Figures | None, separator: str = "\n") -> str:
     """Median, and in brackets the least and the greatest round."""
     if figures is None:
         return ""
     if figures.median is None:
         return "failed"
     text = f"{number(figures.median)} [{number(min(figures.cpu))}-{number(max(figures.cpu))}]"
-    return text if figures.confirmed is None else f"{text} h2load {number(figures.confirmed)}"
+    return text if figures.confirmed is None else f"{text}{separator}h2load {number(figures.confirmed)}"
 
 
 def number(value: float) -> str:

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release -p tidegate_datapath --example jwt_cost
 
+#![allow(clippy::disallowed_macros)]
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{

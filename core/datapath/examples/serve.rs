@@ -1,5 +1,7 @@
 //! Serves a snapshot document without Python: `serve SNAPSHOT.json [WORKERS]`.
 
+#![allow(clippy::disallowed_macros)]
+
 use tidegate_datapath::gateway::Gateway;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

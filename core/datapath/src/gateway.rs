@@ -1,9 +1,9 @@
 //! The composition root: threads, mailboxes, and the snapshot that is in force.
 
-use crate::listen::{Acceptor, Bound};
 use crate::access_log::{Formatter, LogWriter, Target};
 use crate::authenticate::keys::KeySet;
 use crate::authenticate::store::KeyStore;
+use crate::listen::{Acceptor, Bound};
 use crate::observe::report::report;
 use crate::shared::{Events, Mailbox, Message, Shared, lock};
 use crate::snapshot::document::{self, Document};
@@ -21,8 +21,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub enum ApplyError {
     /// `path: message` for each fault.
     Document(Vec<String>),
-    Bind { address: String, error: io::Error },
-    Log { path: String, error: io::Error },
+    Bind {
+        address: String,
+        error: io::Error,
+    },
+    Log {
+        path: String,
+        error: io::Error,
+    },
 }
 
 /// How long a worker may take to say how it is.
@@ -80,8 +86,8 @@ impl Gateway {
 
     /// Swaps to the snapshot of a document (JSON). Either all of it is in force afterwards, or nothing has changed.
     pub fn apply(&self, document: &[u8]) -> Result<(), ApplyError> {
-        let document: Document =
-            serde_json::from_slice(document).map_err(|error| ApplyError::Document(vec![format!("snapshot: {error}")]))?;
+        let document: Document = serde_json::from_slice(document)
+            .map_err(|error| ApplyError::Document(vec![format!("snapshot: {error}")]))?;
         let mut state = lock(&self.state);
         let snapshot = Snapshot::compile(document, Some(&state.snapshot)).map_err(ApplyError::Document)?;
         let snapshot = Arc::new(snapshot);
@@ -161,11 +167,8 @@ impl Gateway {
             })
             .collect();
         let state = lock(&self.state);
-        let listeners: Vec<serde_json::Value> = state
-            .listeners
-            .iter()
-            .map(|l| serde_json::json!({"name": l.name, "address": l.address}))
-            .collect();
+        let listeners: Vec<serde_json::Value> =
+            state.listeners.iter().map(|l| serde_json::json!({"name": l.name, "address": l.address})).collect();
         serde_json::json!({"snapshot": state.snapshot.version, "listeners": listeners, "workers": workers})
     }
 
@@ -327,8 +330,8 @@ fn bind_new(existing: &[Listening], snapshot: &Snapshot) -> Result<Vec<(String, 
             continue;
         }
         let address = Address::parse(&listener.address).map_err(|fault| ApplyError::Document(vec![fault]))?;
-        let bound = Bound::bind(&address)
-            .map_err(|error| ApplyError::Bind { address: listener.address.clone(), error })?;
+        let bound =
+            Bound::bind(&address).map_err(|error| ApplyError::Bind { address: listener.address.clone(), error })?;
         fresh.push((listener.name.clone(), listener.address.clone(), bound));
     }
     Ok(fresh)

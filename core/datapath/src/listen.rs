@@ -105,8 +105,14 @@ impl Acceptor {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let orders = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let loop_state =
-            Loop { poll, mailboxes, orders: orders.clone(), stop: stop.clone(), listeners: Vec::new(), exhausted: false };
+        let loop_state = Loop {
+            poll,
+            mailboxes,
+            orders: orders.clone(),
+            stop: stop.clone(),
+            listeners: Vec::new(),
+            exhausted: false,
+        };
         let thread = std::thread::Builder::new().name("acceptor".into()).spawn(move || loop_state.run())?;
         Ok(Acceptor { orders, waker, stop, thread: Some(thread) })
     }

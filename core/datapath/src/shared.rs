@@ -12,9 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What other threads tell a worker; taken between two turns of its loop.
 pub enum Message {
-    Accept { socket: Socket, listener: Arc<str> },
+    Accept {
+        socket: Socket,
+        listener: Arc<str>,
+    },
     Adopt(Arc<Snapshot>),
-    Endpoints { backend: String, endpoints: Vec<(Address, u32)> },
+    Endpoints {
+        backend: String,
+        endpoints: Vec<(Address, u32)>,
+    },
     /// A provider's keys were replaced, or could not be fetched.
     KeysChanged,
     /// GOAWAY and `Connection: close` on every connection.
@@ -22,9 +28,14 @@ pub enum Message {
     /// Where the access log goes from now on, and how many lines a second of requests that succeeded.
     Log(Option<(LogSender, u32)>),
     /// The open client connections, at most so many.
-    Clients { most: usize, sender: SyncSender<Vec<serde_json::Value>> },
+    Clients {
+        most: usize,
+        sender: SyncSender<Vec<serde_json::Value>>,
+    },
     /// Backends, endpoints and their connections.
-    Backends { sender: SyncSender<Vec<serde_json::Value>> },
+    Backends {
+        sender: SyncSender<Vec<serde_json::Value>>,
+    },
     /// Answer through the channel, to show that the loop turns.
     Beat(SyncSender<()>),
     Stop,

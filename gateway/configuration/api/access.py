@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from ..model import Access
 from ..problems import Place, Problems
-from ..selectors import last_match
-from .definition import ApiDefinition, AuthenticationRule, UsageRule
+from ..selectors import Rules
+from .definition import ApiDefinition, AuthenticationRule, in_order
 
 _UNREGISTERED_MESSAGE = (
     "UNAUTHENTICATED: Method doesn't allow unregistered callers (callers without established identity)."
@@ -30,21 +30,12 @@ UNREGISTERED = (401, _UNREGISTERED_MESSAGE)
 _NAMED_AT_MOST = 8
 
 
-def _authentication_rule(rules: Sequence[AuthenticationRule], method: str) -> AuthenticationRule | None:
-    return last_match(rules, lambda rule: rule.selector, method)
-
-
-def access_by_authentication(rules: Sequence[AuthenticationRule], method: str) -> Access:
+def access_by_authentication(rules: Rules[AuthenticationRule], method: str) -> Access:
     """The access of a method to which no usage rules apply."""
-    rule = _authentication_rule(rules, method)
+    rule = rules.last_for(method)
     if rule is None or not rule.requirements:
         return Access()
     return Access(rule.requirements, rule.allow_without_credential)
-
-
-def _anonymous_allowed(rules: Sequence[UsageRule], method: str) -> bool:
-    rule = last_match(rules, lambda rule: rule.selector, method)
-    return rule.anonymous if rule is not None else False
 
 
 @dataclass(slots=True)
@@ -60,9 +51,12 @@ def access_by_method(
     """The access of each method. What API keys would decide is said once, at `usage_place`."""
     result: dict[str, Access] = {}
     findings = _Findings()
+    authentication = in_order(definition.authentication_rules)
+    usage = None if definition.usage_rules is None else in_order(definition.usage_rules)
     for method in methods:
-        access = access_by_authentication(definition.authentication_rules, method)
-        if definition.usage_rules is not None and not _anonymous_allowed(definition.usage_rules, method):
+        access = access_by_authentication(authentication, method)
+        rule = usage.last_for(method) if usage else None
+        if usage and not (rule and rule.anonymous):
             access = _identified(access, method, findings)
         result[method] = access
     _say(findings, usage_place, problems)

@@ -7,30 +7,29 @@ from collections.abc import Sequence
 
 from ..model import Binding
 from ..problems import Place, Problems
-from ..selectors import last_match
-from .definition import HttpRule
+from .definition import HttpRule, in_order
 from .descriptors import HEALTH_SERVICE, Described
 
-_LITERAL = r"(?:[A-Za-z0-9._~!$&'()+,;@-]|%[0-9A-Fa-f]{2})+"
+_LITERAL = r"[^/{}*?#\s]+"
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 _FIELD_PATH = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _SEGMENT = rf"(?:\*\*|\*|{_LITERAL})"
 _VARIABLE = rf"\{{(?P<field>{_FIELD_PATH})(?:=(?P<inner>{_SEGMENT}(?:/{_SEGMENT})*))?\}}"
 _PART = re.compile(rf"/(?:{_VARIABLE}|(?P<plain>{_SEGMENT}))", re.ASCII)
-_CUSTOM_VERB = re.compile(rf":{_LITERAL}", re.ASCII)
+_CUSTOM_VERB = re.compile(r":[^/:{}*?#\s]+", re.ASCII)
 _HTTP_METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 
 
 def check_template(text: str) -> str:
-    """A path template in the grammar of google/api/http.proto, as given. ValueError says what is wrong."""
-    position, variables, after_double_star = 0, set[str](), False
+    """A path template, as given, in the grammar of google/api/http.proto with segments after `**` as ESP allows them.
+
+    ValueError says what is wrong.
+    """
+    if text == "/":
+        return text
+    position, variables, wildcards = 0, set[str](), 0
     while part := _PART.match(text, position):
-        if after_double_star:
-            raise ValueError(f'"{text}": ** must be the last segment')
-        segments = part["inner"] or part["plain"] or "*"
-        if "**" in segments.split("/")[:-1]:
-            raise ValueError(f'"{text}": ** must be the last segment')
-        after_double_star = segments.endswith("**")
+        wildcards += (part["inner"] or part["plain"] or "").split("/").count("**")
         if part["field"] in variables:
             raise ValueError(f'"{text}": variable {part["field"]} stands twice')
         if part["field"]:
@@ -38,12 +37,12 @@ def check_template(text: str) -> str:
         position = part.end()
     if verb := _CUSTOM_VERB.match(text, position):
         position = verb.end()
-    if position == 0 and text == "/":
-        return text
     if position == 0 or position != len(text):
         raise ValueError(
-            f'"{text}" is not a path template, such as /v1/{{name=shelves/*}}:read (see at "{text[position:]}")'
+            f'"{text}" is not a path template such as /v1/{{name=shelves/*}}:read, from "{text[position:]}" on'
         )
+    if wildcards > 1:
+        raise ValueError(f'"{text}": a path template has one ** at most')
     return text
 
 
@@ -63,8 +62,9 @@ def bindings_by_method(
     _check_rules(rules, described, problems)
     result: dict[str, tuple[Binding, ...]] = {}
     owners: dict[tuple[str, str], str] = {}
+    ordered = in_order(rules)
     for method in methods:
-        rule = last_match(rules, lambda rule: rule.selector, method)
+        rule = ordered.last_for(method)
         bindings = rule.bindings if rule else _annotated(method, described)
         place = rule.place if rule else Place("descriptors", 0, method)
         for binding in bindings:

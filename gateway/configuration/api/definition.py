@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..model import Binding, Requirement
 from ..problems import Place
+from ..selectors import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,14 @@ class Rule:
 
     selector: str
     place: Place
+
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
+
+
+def in_order(rules: Iterable[AnyRule]) -> Rules[AnyRule]:
+    """Rules to be looked up by method."""
+    return Rules(rules, lambda rule: rule.selector)
 
 
 @dataclass(frozen=True, slots=True)

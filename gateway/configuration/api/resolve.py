@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ..model import Method
 from ..problems import Place, Problems
-from ..selectors import last_match
 from .access import access_by_method
 from .bindings import bindings_by_method
-from .definition import ApiDefinition
+from .definition import ApiDefinition, in_order
 from .descriptors import Described
 from .surface import method_names
 
@@ -20,8 +19,9 @@ def resolve_methods(
     access = access_by_method(definition, names, usage_place, problems)
     bindings = bindings_by_method(definition.http_rules, names, described, problems)
     methods = []
+    backend_rules, http_rules = in_order(definition.backend_rules), in_order(definition.http_rules)
     for name in names:
-        rule = last_match(definition.backend_rules, lambda rule: rule.selector, name)
+        rule, http_rule = backend_rules.last_for(name), http_rules.last_for(name)
         methods.append(
             Method(
                 name,
@@ -29,6 +29,7 @@ def resolve_methods(
                 timeout=rule.timeout if rule else None,
                 access=access[name],
                 bindings=bindings.get(name, ()),
+                origin=str(http_rule.place) if http_rule else "",
             )
         )
     return tuple(methods)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..problems import Place, Problems, did_you_mean
-from ..selectors import named_methods, unmatched_patterns
+from ..selectors import named_methods, patterns_for
 from .definition import ApiDefinition, Rule, Service
 from .descriptors import HEALTH_METHODS, HEALTH_SERVICE, Described
 
@@ -38,7 +38,8 @@ def method_names(definition: ApiDefinition, described: Described, problems: Prob
 def _all_services(described: Described, rules: Sequence[Rule]) -> list[str]:
     """Those of the descriptors, and the built-in one where a rule is about it."""
     names = list(described)
-    about_health = any(rule.selector.startswith(HEALTH_SERVICE + ".") for rule in rules)
+    patterns = (pattern for rule in rules for pattern in rule.selector.split(","))
+    about_health = any(pattern.startswith(HEALTH_SERVICE + ".") for pattern in patterns)
     return [*names, HEALTH_SERVICE] if about_health and HEALTH_SERVICE not in described else names
 
 
@@ -77,9 +78,13 @@ def _described_methods(service: str, described: Described) -> list[str] | None:
 def _check_selectors(
     rules: Sequence[Rule], methods: Sequence[str], services: Sequence[str], problems: Problems
 ) -> None:
+    matching = {"*"}.union(*(patterns_for(method) for method in methods))
     for rule in rules:
-        for pattern in unmatched_patterns(rule.selector, methods):
-            problems.error(rule.place, f'"{pattern}" selects no method of this API', _hint(pattern, methods, services))
+        for pattern in rule.selector.split(","):
+            if pattern not in matching:
+                problems.error(
+                    rule.place, f'"{pattern}" selects no method of this API', _hint(pattern, methods, services)
+                )
 
 
 def _hint(pattern: str, methods: Sequence[str], services: Sequence[str]) -> str:

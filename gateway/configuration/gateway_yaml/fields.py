@@ -6,7 +6,7 @@ from ..api.bindings import check_http_method, check_template
 from ..flag_backend import RETRY_CONDITIONS
 from ..flag_values import LEAST, MOST, check_health_path
 from ..quantities import check_listen_address, check_target
-from ..selectors import check_selector
+from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
 
@@ -172,12 +172,19 @@ _BINDING = {
 }
 _SELECTOR = _needed(Text(parse=check_selector, what="a selector"), "*, package.Service.* or package.Service.Method.")
 
+_SERVICE = Record(
+    {
+        "name": _needed(Text(parse=check_full_name, what="a full name")),
+        "methods": Field(Listing(Text(parse=check_short_name, what="a name"), least=1)),
+    }
+)
+
 _API = Record(
     {
         "serviceConfig": Field(_PATH, "A google.api.Service; it then says services, http rules and authentication."),
         "descriptors": Field(Listing(_PATH, least=1), "FileDescriptorSets."),
         "services": Field(
-            Listing(Record({"name": _needed(_NAME), "methods": Field(Listing(_NAME, least=1))}), least=1),
+            Listing(_SERVICE, least=1),
             "Default: every service of the descriptors.",
         ),
         "unknownMethods": Field(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.access import access_by_authentication
-from ..api.definition import ApiDefinition, AuthenticationRule, BackendRule, HttpRule, Service
+from ..api.definition import ApiDefinition, AuthenticationRule, BackendRule, HttpRule, Service, in_order
 from ..document import Node
 from ..model import (
     Access,
@@ -24,7 +24,6 @@ from ..model import (
 )
 from ..problems import Place, Problems
 from ..section import Section
-from ..selectors import last_match
 from ..service_config.providers import check_header_name, key_source
 from ..shape import camel_case
 from . import parts
@@ -63,7 +62,7 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
     provider_ids = [provider.id for provider in providers]
     backends = parts.backends(spec, base, problems)
     rules = _authentication_rules(authentication, provider_ids, problems)
-    default_access = access_by_authentication(rules, _ANY_METHOD)
+    default_access = access_by_authentication(in_order(rules), _ANY_METHOD)
     routes = parts.routes(spec, [backend.name for backend in backends], default_access, provider_ids, problems)
     api = spec.section("api")
     services = tuple(
@@ -112,9 +111,8 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
 
 def check_guarded_routes(file: GatewayFile, methods: list[str], problems: Problems) -> None:
     """A method that is known outranks routes: one without a rule would be open where its route asks for a token."""
-    open_methods = [
-        name for name in methods if last_match(file.api.authentication_rules, lambda rule: rule.selector, name) is None
-    ]
+    rules = in_order(file.api.authentication_rules)
+    open_methods = [name for name in methods if rules.last_for(name) is None]
     if open_methods:
         for place in file.guarded_routes:
             problems.error(

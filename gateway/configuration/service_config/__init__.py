@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .read import ServiceConfig, read_service_config
+from .read import ServiceConfig, ServiceFile, read_service_config
 
-__all__ = ["ServiceConfig", "read_service_config"]
+__all__ = ["ServiceConfig", "ServiceFile", "read_service_config"]

@@ -10,15 +10,19 @@ import base64
 import binascii
 
 from ..api.bindings import check_http_method, check_template
-from ..selectors import check_selector
+from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Anything, Field, Flag, Handling, Listing, Number, Record, Shape, Text
 
 _NO_KEYS = "API keys are not supported yet"
 _NO_CONTROL = "nothing is reported to Service Control yet"
 
 
-def _described(reason: str) -> Field:
-    return Field(Anything(), reason, "described")
+def _described(reason: str, shape: Shape | None = None) -> Field:
+    return Field(shape or Anything(), reason, "described")
+
+
+def _derived(shape: Shape | None = None) -> Field:
+    return Field(shape or Anything(), "descriptor sets say the same, and they count", "derived")
 
 
 def _ignored(reason: str, shape: Shape | None = None) -> Field:
@@ -145,24 +149,24 @@ _BACKEND = _record(
 )
 
 _METHOD = _record(
-    name=_required(Text()),
-    request_type_url=_WORD,
-    response_type_url=_WORD,
-    request_streaming=Field(Flag()),
-    response_streaming=Field(Flag()),
-    options=Field(Anything()),
-    syntax=Field(Anything()),
-    edition=Field(Anything()),
+    name=_required(Text(parse=check_short_name, what="a name")),
+    request_type_url=_derived(_WORD.shape),
+    response_type_url=_derived(_WORD.shape),
+    request_streaming=_derived(Flag()),
+    response_streaming=_derived(Flag()),
+    options=_derived(),
+    syntax=_derived(),
+    edition=_derived(),
 )
 
 _API = _record(
-    name=_required(Text()),
+    name=_required(Text(parse=check_full_name, what="a full name")),
     methods=Field(Listing(_METHOD)),
-    version=_WORD,
-    options=Field(Anything()),
-    source_context=Field(Anything()),
-    syntax=Field(Anything()),
-    edition=Field(Anything()),
+    version=_described("calls are not reported by version", _WORD.shape),
+    options=_derived(),
+    source_context=_derived(),
+    syntax=_derived(),
+    edition=_derived(),
     mixins=_ignored("the methods of mixed-in interfaces answer 404; list the interface in apis"),
 )
 
@@ -177,9 +181,9 @@ _ENDPOINT = _record(
 _CONFIG_FILE = Record(
     {
         "@type": _WORD,
-        "file_path": _WORD,
+        "file_path": Field(_WORD.shape, "it only names the file", "derived"),
         "file_contents": Field(Text(parse=_base64, what="base64")),
-        "file_type": Field(Anything()),
+        "file_type": Field(Anything(), "descriptor sets are used, other files are not"),
     },
     proto_names=True,
 )
@@ -191,13 +195,13 @@ _QUOTA = _ignored("calls are not counted, so no quota is enforced: it limits how
 SERVICE = _record(
     type=Field(Text(choices=("google.api.Service",)), "says what the file is"),
     config_version=Field(Number(most=3), "3 is the only version there is"),
-    name=_required(Text(), "also the audience of tokens, as https://<name>, where a provider gives none"),
+    name=Field(Text(), "also the audience of tokens, as https://<name>, where a provider gives none"),
     id=Field(Text(empty=True), "compared with --version"),
     title=_described("it is for people"),
     producer_project_id=_described("it is for Google's service management"),
-    apis=_required(Listing(_API, least=1)),
-    types=Field(Anything(), "descriptor sets say the same"),
-    enums=Field(Anything(), "descriptor sets say the same"),
+    apis=Field(Listing(_API, least=1)),
+    types=_derived(),
+    enums=_derived(),
     http=Field(
         _record(
             rules=Field(Listing(_HTTP_RULE)),
@@ -227,7 +231,7 @@ SERVICE = _record(
     documentation=_described("it is for people"),
     publishing=_described("it is for client libraries"),
     aspects=_described("it is for Google's service management"),
-    system_types=_described("descriptor sets say the same"),
+    system_types=_derived(),
     project_properties=_described("it is for Google's service management"),
     custom_error=_ignored("errors keep their own form"),
     visibility=_refused("visibility labels are not checked"),

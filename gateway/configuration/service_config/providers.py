@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from ..model import Location, Provider, Requirement
@@ -17,11 +18,11 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 def read_providers(
-    authentication: Section, default_audiences: tuple[str, ...], problems: Problems
+    sections: Sequence[Section], default_audiences: tuple[str, ...], problems: Problems
 ) -> tuple[Provider, ...]:
     """All providers; those that name no audiences get the default ones."""
     providers: dict[str, Provider] = {}
-    for section in authentication.sections("providers"):
+    for section in sections:
         identity = section.text("id")
         if identity in providers:
             problems.error(section.place("id"), f'provider "{identity}" is defined a second time')

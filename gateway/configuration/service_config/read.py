@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..api.definition import (
@@ -27,8 +28,16 @@ _DESCRIPTOR_FILE_TYPES = ("FILE_DESCRIPTOR_SET_PROTO", "4")
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceFile:
+    """One file of a service configuration, which may be given in several, as to `gcloud endpoints services deploy`."""
+
+    name: str
+    root: Node
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
-    """`usage_place` is where `usage` stands, or the file where it is absent."""
+    """`usage_place` is where `usage` stands, or the first file where it is absent."""
 
     name: str
     config_id: str
@@ -39,34 +48,60 @@ class ServiceConfig:
 
 
 def read_service_config(
-    root: Node, file: str, problems: Problems, backend_tls: BackendTls | None = None, any_audience: bool = False
+    files: Sequence[ServiceFile],
+    problems: Problems,
+    backend_tls: BackendTls | None = None,
+    any_audience: bool = False,
 ) -> ServiceConfig:
-    """What is wrong goes to `problems`; the result is then incomplete.
+    """The files together (at least one): their lists are joined in the files' order, what is single is given once.
 
-    `backend_tls` applies to addresses over TLS. `any_audience` drops the default audience of providers that name none.
+    What is wrong goes to `problems`; the result is then incomplete. `backend_tls` applies to addresses over TLS.
+    `any_audience` drops the default audience of providers that name none.
     """
-    at = Place(file)
-    checked = SERVICE.check(root, Place(file, root.line), problems)
-    service = Section(checked or Node(root.line, {}), at)
-    name = service.text("name")
-    if service.integer("config_version", 3) != 3:
-        problems.error(service.place("config_version"), "only config_version 3 is supported")
+    parts = [_checked(file, problems) for file in files]
+    whole = Place(files[0].name)
+    name = _single(parts, "name", problems)
+    if not name:
+        problems.error(whole, '"name" is missing')
+    if not any("apis" in part for part in parts):
+        problems.error(whole, '"apis" is missing')
+    for part in parts:
+        if part.integer("config_version", 3) != 3:
+            problems.error(part.place("config_version"), "only config_version 3 is supported")
+    authentication = [part.section("authentication") for part in parts]
     providers = read_providers(
-        service.section("authentication"), () if any_audience else (f"https://{name}",), problems
+        [provider for section in authentication for provider in section.sections("providers")],
+        () if any_audience else (f"https://{name}",),
+        problems,
     )
-    backends, backend_rules = _backends(service.section("backend"), backend_tls or BackendTls(), problems)
-    usage = service.section("usage")
+    backend_rules = [rule for part in parts for rule in part.section("backend").sections("rules")]
+    backends, backend_rules_read = _backends(backend_rules, backend_tls or BackendTls(), problems)
     api = ApiDefinition(
-        services=tuple(_service(section, problems) for section in service.sections("apis")),
-        authentication_rules=_authentication_rules(service.section("authentication"), providers, problems),
-        usage_rules=tuple(_usage_rule(section) for section in usage.sections("rules")),
-        http_rules=tuple(_http_rule(section) for section in service.section("http").sections("rules")),
-        backend_rules=backend_rules,
-        descriptors=_descriptors(service.section("source_info")),
+        services=tuple(_service(section, problems) for part in parts for section in part.sections("apis")),
+        authentication_rules=_authentication_rules(
+            [rule for section in authentication for rule in section.sections("rules")], providers, problems
+        ),
+        usage_rules=tuple(_usage_rule(rule) for part in parts for rule in part.section("usage").sections("rules")),
+        http_rules=tuple(_http_rule(rule) for part in parts for rule in part.section("http").sections("rules")),
+        backend_rules=backend_rules_read,
+        descriptors=tuple(found for part in parts for found in _descriptors(part.section("source_info"))),
     )
-    return ServiceConfig(
-        name, service.text("id"), api, backends, providers, usage.place() if "usage" in service else at
-    )
+    usage_place = next((part.place("usage") for part in parts if "usage" in part), whole)
+    return ServiceConfig(name, _single(parts, "id", problems), api, backends, providers, usage_place)
+
+
+def _checked(file: ServiceFile, problems: Problems) -> Section:
+    checked = SERVICE.check(file.root, Place(file.name, file.root.line), problems)
+    return Section(checked or Node(file.root.line, {}), Place(file.name))
+
+
+def _single(parts: Sequence[Section], key: str, problems: Problems) -> str:
+    """The value of a key that all files that have it must agree on."""
+    found = [part for part in parts if part.text(key)]
+    for part in found[1:]:
+        if part.text(key) != found[0].text(key):
+            problems.error(part.place(key), f'is "{part.text(key)}" here and "{found[0].text(key)}" in {found[0].at}')
+    return found[0].text(key) if found else ""
 
 
 def _service(section: Section, problems: Problems) -> Service:
@@ -78,7 +113,7 @@ def _service(section: Section, problems: Problems) -> Service:
 
 
 def _authentication_rules(
-    authentication: Section, providers: tuple[Provider, ...], problems: Problems
+    rules: Sequence[Section], providers: tuple[Provider, ...], problems: Problems
 ) -> tuple[AuthenticationRule, ...]:
     return tuple(
         AuthenticationRule(
@@ -87,7 +122,7 @@ def _authentication_rules(
             read_requirements(rule, providers, problems),
             rule.flag("allow_without_credential"),
         )
-        for rule in authentication.sections("rules")
+        for rule in rules
         if "selector" in rule
     )
 
@@ -113,11 +148,11 @@ def _binding(rule: Section) -> Binding | None:
 
 
 def _backends(
-    section: Section, tls: BackendTls, problems: Problems
+    sections: Sequence[Section], tls: BackendTls, problems: Problems
 ) -> tuple[tuple[Backend, ...], tuple[BackendRule, ...]]:
     backends: dict[str, Backend] = {}
     rules = []
-    for rule in section.sections("rules"):
+    for rule in sections:
         backend = _backend(rule, tls, problems)
         if backend is not None:
             backends[backend.name] = backend

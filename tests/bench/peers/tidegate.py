@@ -34,6 +34,7 @@ class Tidegate(Peer):
             *(self._command or [self.program_path()]),
             "gateway",
             "--workers=1",
+            "--listener_address=127.0.0.1",
             f"--status_port={free_port()}",
             f"--service_json_path={service}",
             f"--proto_descriptor={scenario.descriptors}",
@@ -60,7 +61,7 @@ class Tidegate(Peer):
             "http": {"rules": [{"selector": "grpc.health.v1.Health.Check", "get": HEALTH_PATH}]},
             "authentication": {
                 "providers": [
-                    {"id": "bench", "issuer": ISSUER, "audiences": AUDIENCE, "jwksUri": str(scenario.issuer.jwks)}
+                    {"id": "bench", "issuer": ISSUER, "audiences": AUDIENCE, "jwksUri": scenario.issuer.jwks.as_uri()}
                 ],
                 "rules": [
                     {

@@ -34,7 +34,7 @@ impl IdMap {
 
     #[inline]
     pub fn get(&self, id: u32) -> Option<u32> {
-        if self.length == 0 {
+        if self.length == 0 || id == 0 {
             return None;
         }
         let mask = self.entries.len() - 1;
@@ -69,7 +69,7 @@ impl IdMap {
     }
 
     pub fn remove(&mut self, id: u32) -> Option<u32> {
-        if self.length == 0 {
+        if self.length == 0 || id == 0 {
             return None;
         }
         let mask = self.entries.len() - 1;
@@ -136,7 +136,7 @@ mod tests {
                 }
                 prop_assert_eq!(ours.len(), model.len());
             }
-            for id in 1..200 {
+            for id in 0..200 {
                 prop_assert_eq!(ours.get(id), model.get(&id).copied());
             }
             prop_assert_eq!(ours.iter().collect::<HashMap<_, _>>(), model);

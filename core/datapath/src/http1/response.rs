@@ -21,6 +21,12 @@ pub struct ReplyContext {
     pub keep_alive: bool,
 }
 
+impl ReplyContext {
+    /// For the answer to a request that could not be read.
+    pub const REFUSED: ReplyContext =
+        ReplyContext { version: Version::Http11, is_head: false, accepts_trailers: false, keep_alive: false };
+}
+
 /// A response that cannot be sent as it is; the output buffer holds nothing of it, or is to be cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseError {

@@ -44,19 +44,47 @@ pub struct Config {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A stream that the peer opens; its fields are in the list given to `next`.
-    Opened { stream: u32, end_stream: bool },
+    Opened {
+        stream: u32,
+        end_stream: bool,
+    },
     /// Further header fields of a stream: a response, an interim response or trailers.
-    Headers { stream: u32, slot: u32, end_stream: bool },
+    Headers {
+        stream: u32,
+        slot: u32,
+        end_stream: bool,
+    },
     /// `overhead` bytes of padding count against the stream's window too.
-    Data { stream: u32, slot: u32, end_stream: bool, bytes: &'a [u8], overhead: u32 },
-    Reset { slot: u32, code: ErrorCode },
+    Data {
+        stream: u32,
+        slot: u32,
+        end_stream: bool,
+        bytes: &'a [u8],
+        overhead: u32,
+    },
+    Reset {
+        slot: u32,
+        code: ErrorCode,
+    },
     /// The peer broke a rule that concerns this stream alone; it has to be reset with this code.
-    StreamError { stream: u32, slot: u32, code: ErrorCode },
-    StreamWindow { slot: u32, increment: u32 },
+    StreamError {
+        stream: u32,
+        slot: u32,
+        code: ErrorCode,
+    },
+    StreamWindow {
+        slot: u32,
+        increment: u32,
+    },
     ConnectionWindow,
     /// The windows of all streams towards the peer change by `window_change`; there may be room for more streams too.
-    Settings { window_change: i64 },
-    GoAway { last: u32, code: ErrorCode },
+    Settings {
+        window_change: i64,
+    },
+    GoAway {
+        last: u32,
+        code: ErrorCode,
+    },
     PingAnswered,
 }
 
@@ -205,6 +233,9 @@ impl Connection {
         now_ms: u64,
     ) -> Result<Option<Event<'a>>, ConnectionError> {
         let stream = header.stream;
+        if stream == 0 {
+            return Err(ConnectionError::protocol("DATA on stream 0"));
+        }
         self.receive_window -= payload.len() as i32;
         if self.receive_window < 0 {
             return Err(ConnectionError::flow_control("DATA beyond the connection's window"));
@@ -457,8 +488,9 @@ impl Connection {
         self.guard.count(Offence::Glitch, now_ms)?;
         let before = self.peer.initial_window;
         self.peer.apply(payload, self.role == Role::Client)?;
-        if let Some(size) = self.peer.header_table_size {
-            self.encoder.set_limit(size as usize);
+        if let Some((smallest, last)) = self.peer.header_table_size {
+            self.encoder.set_limit(smallest as usize);
+            self.encoder.set_limit(last as usize);
         }
         FrameHeader { length: 0, kind: frame::SETTINGS, flags: frame::ACK, stream: 0 }.write(&mut self.out);
         Ok(Some(Event::Settings { window_change: i64::from(self.peer.initial_window) - i64::from(before) }))

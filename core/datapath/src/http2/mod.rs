@@ -3,13 +3,13 @@
 pub mod connection;
 pub mod error;
 pub mod frame;
-pub mod hpack;
 mod guard;
 mod history;
+pub mod hpack;
 mod settings;
 
 pub use connection::{Config, Connection, Event, Role};
-pub use history::Ended;
 pub use error::{ConnectionError, ErrorCode};
 pub use frame::PREFACE;
 pub use guard::Offence;
+pub use history::Ended;

@@ -19,7 +19,8 @@ pub(super) struct PeerSettings {
     pub(super) initial_window: i32,
     /// `u32::MAX`: no limit was given.
     pub(super) max_concurrent_streams: u32,
-    pub(super) header_table_size: Option<u32>,
+    /// (the smallest, the last) SETTINGS_HEADER_TABLE_SIZE of the last frame.
+    pub(super) header_table_size: Option<(u32, u32)>,
     pub(super) received: bool,
 }
 
@@ -46,7 +47,10 @@ impl PeerSettings {
             let identifier = u16::from_be_bytes([entry[0], entry[1]]);
             let value = u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]]);
             match identifier {
-                HEADER_TABLE_SIZE => self.header_table_size = Some(value),
+                HEADER_TABLE_SIZE => {
+                    let smallest = self.header_table_size.map_or(value, |(smallest, _)| smallest.min(value));
+                    self.header_table_size = Some((smallest, value));
+                }
                 ENABLE_PUSH if value > 1 || (peer_is_server && value == 1) => {
                     return Err(ConnectionError::protocol("SETTINGS_ENABLE_PUSH out of range"));
                 }

@@ -20,6 +20,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Table {
     paths: HashMap<Box<[u8]>, u32, BuildHasherDefault<PathHasher>>,
+    /// `/pkg.Service/` of services whose methods are not known one by one.
+    services: HashMap<Box<[u8]>, u32, BuildHasherDefault<PathHasher>>,
     methods: Vec<Method>,
     bindings: Vec<HttpBinding>,
     tree: Tree,
@@ -98,6 +100,7 @@ impl Table {
     fn empty() -> Table {
         Table {
             paths: HashMap::default(),
+            services: HashMap::default(),
             methods: Vec::new(),
             bindings: Vec::new(),
             tree: Tree::default(),
@@ -134,7 +137,8 @@ impl Table {
 
     /// The method of a gRPC path in normal form. A trailing slash is ignored: some backends do.
     pub fn method(&self, path: &[u8]) -> Option<u32> {
-        self.paths.get(path).or_else(|| self.paths.get(path.strip_suffix(b"/")?)).copied()
+        let exact = self.paths.get(path).or_else(|| self.paths.get(path.strip_suffix(b"/")?));
+        exact.or_else(|| self.services.get(service_prefix(path)?)).copied()
     }
 
     /// What a request with this HTTP method and path (in normal form) asks for. `is_grpc`: its content type is gRPC's.
@@ -232,7 +236,11 @@ impl Builder {
                 self.error(format!("methods[{index}].name"), format!("`{}` is not `pkg.Service.Method`", method.name));
                 continue;
             };
-            if self.table.paths.insert(path.clone(), number).is_some() {
+            let taken = match path.strip_suffix(b"*") {
+                Some(service) => self.table.services.insert(service.into(), number),
+                None => self.table.paths.insert(path.clone(), number),
+            };
+            if taken.is_some() {
                 self.error(format!("methods[{index}].name"), format!("`{}` is there twice", method.name));
             }
             for (position, binding) in method.bindings.iter().enumerate() {
@@ -322,14 +330,23 @@ impl Builder {
     }
 }
 
-/// `/pkg.Service/Method` of `pkg.Service.Method`.
+/// `/pkg.Service/` of a path `/pkg.Service/Method`, with or without a trailing slash.
+fn service_prefix(path: &[u8]) -> Option<&[u8]> {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    let end = path.iter().rposition(|&byte| byte == b'/')? + 1;
+    let (service, method) = path.split_at(end);
+    (!method.is_empty() && service.len() > 2).then_some(service)
+}
+
+/// `/pkg.Service/Method` of `pkg.Service.Method`, and `/pkg.Service/*` of `pkg.Service.*`.
 fn grpc_path(name: &str) -> Option<Box<[u8]>> {
     let (service, method) = name.rsplit_once('.')?;
     let identifiers = |text: &str| {
         text.split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
     };
-    (identifiers(service) && identifiers(method)).then(|| format!("/{service}/{method}").into_bytes().into())
+    (identifiers(service) && (method == "*" || identifiers(method)))
+        .then(|| format!("/{service}/{method}").into_bytes().into())
 }
 
 /// Query parameters that carry credentials, which no request message has to know: tokens and API keys.

@@ -4,9 +4,9 @@ use super::document::{self, Document, Limits, RetryOn};
 use crate::authenticate::decide::{Authenticator, CompiledAccess};
 use crate::authenticate::store::KeyStore;
 use crate::route::table::Table;
+use crate::tls::{ClientSettings, client_settings, server_config};
 use crate::transcode::descriptors::Descriptors;
 use base64::Engine;
-use crate::tls::{ClientSettings, client_settings, server_config};
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -224,7 +224,8 @@ pub fn compile_endpoints(
     for (index, endpoint) in endpoints.iter().enumerate() {
         match Address::parse(&endpoint.address) {
             Ok(Address::Tcp(address)) if address.port() == 0 => {
-                faults.push(format!("{path}.endpoints[{index}].address: `{address}` has port 0, which nobody serves on"));
+                faults
+                    .push(format!("{path}.endpoints[{index}].address: `{address}` has port 0, which nobody serves on"));
             }
             Ok(address) => compiled.push((address, endpoint.weight)),
             Err(fault) => faults.push(format!("{path}.endpoints[{index}].address: {fault}")),

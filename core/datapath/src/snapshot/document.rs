@@ -261,7 +261,8 @@ pub enum UnknownMethods {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
-    /// `pkg.Service.Method`, the selector of google.api rules.
+    /// `pkg.Service.Method`, the selector of google.api rules, or `pkg.Service.*`: any method of the service that is not
+    /// there by name.
     pub name: String,
     /// Outranks `routes` for this method.
     #[serde(default)]

@@ -13,7 +13,7 @@ use rustls::{Connection, HandshakeKind};
 
 use super::socket::ByteStream;
 
-/// Two records of the largest size (2^14 bytes, RFC 8446 section 5.1).
+/// About two records of the largest size (2^14 bytes, RFC 8446 section 5.1).
 const READ_BYTES: usize = 32 << 10;
 
 /// Ciphertext that may wait for a slow peer; as much plaintext waits for the end of the handshake.
@@ -50,7 +50,14 @@ pub struct TlsSession<S> {
 impl<S: ByteStream> TlsSession<S> {
     pub(super) fn new(mut connection: Connection, stream: S) -> TlsSession<S> {
         connection.set_buffer_limit(Some(PENDING_BYTES));
-        TlsSession { connection, stream, undigested: Vec::new(), full_read: false, failure: None, sending: Sending::Open }
+        TlsSession {
+            connection,
+            stream,
+            undigested: Vec::new(),
+            full_read: false,
+            failure: None,
+            sending: Sending::Open,
+        }
     }
 
     pub(super) fn stream_mut(&mut self) -> &mut S {
@@ -108,7 +115,8 @@ impl<S: ByteStream> TlsSession<S> {
             let mut waiting = std::mem::take(&mut self.undigested);
             let (taken, length) = self.digest(&waiting, buf)?;
             waiting.drain(..taken);
-            self.undigested = waiting;
+            // One that is empty gives its memory back.
+            self.undigested = if waiting.is_empty() { Vec::new() } else { waiting };
             return Ok(length);
         }
         CIPHERTEXT.with_borrow_mut(|ciphertext| {
@@ -149,19 +157,19 @@ impl<S: ByteStream> TlsSession<S> {
         Ok((ciphertext.len() - rest.len(), filled))
     }
 
+    /// `WouldBlock` only when the stream has just said so itself, or the handshake is not over: only then will there
+    /// be an event to go on with. So what is pending is sent before there is found to be no room for more.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut accepted = 0;
         while let Some(rest) = bytes.get(accepted..).filter(|rest| !rest.is_empty()) {
-            let count = self.connection.writer().write(rest)?;
-            accepted += count;
             self.send_unless_blocked()?;
-            if count == 0 {
-                break;
+            match self.connection.writer().write(rest)? {
+                0 if accepted == 0 => return Err(ErrorKind::WouldBlock.into()),
+                0 => break,
+                count => accepted += count,
             }
         }
-        if accepted == 0 && !bytes.is_empty() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
+        self.send_unless_blocked()?;
         Ok(accepted)
     }
 

@@ -69,7 +69,8 @@ impl<S: ByteStream> Transport<S> {
     /// Takes a part of `bytes` and says how much. TLS keeps up to 64 KiB of records that the stream does not take yet,
     /// and as much content until the handshake is over; they are sent with the next call of this or of `flush`.
     ///
-    /// Errors: `WouldBlock` when nothing was taken.
+    /// Errors: `WouldBlock` when nothing was taken. It is tried again when the stream turns writable, or, if it was
+    /// said while [`Transport::is_handshaking`], after the `read` that ends the handshake, which no event announces.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => retry(|| stream.write(bytes)),

@@ -65,7 +65,8 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(backend: Arc<Backend>) -> Self {
-        let endpoints = backend.endpoints.iter().map(|(address, weight)| Endpoint::new(address.clone(), *weight)).collect();
+        let endpoints =
+            backend.endpoints.iter().map(|(address, weight)| Endpoint::new(address.clone(), *weight)).collect();
         Pool { backend, endpoints, queue: VecDeque::new(), cursor: 0, current: true }
     }
 

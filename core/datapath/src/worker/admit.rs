@@ -32,7 +32,10 @@ pub(super) struct Admitted {
 pub(super) enum Stopped {
     Answered(Answer),
     /// Keys are missing that may come.
-    Wait { provider: usize, key_id: Option<String> },
+    Wait {
+        provider: usize,
+        key_id: Option<String>,
+    },
     /// The gateway itself is asked whether it serves, over gRPC, and it does no longer.
     Draining,
 }

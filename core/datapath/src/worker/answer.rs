@@ -1,13 +1,13 @@
 //! Answers of our own: JSON to HTTP clients, trailers-only to gRPC clients.
 
 use super::Worker;
-use crate::authenticate::status::AuthStatus;
-use crate::transcode::status::{encode_message, error_body, grpc_from_http};
-use std::borrow::Cow;
 use super::exchange::{CLIENT, Half, Phase, Reason, UPSTREAM};
+use crate::authenticate::status::AuthStatus;
 use crate::http1::{Http1Error, ReplyContext, Version};
 use crate::http2::ErrorCode;
 use crate::http2::hpack::HeaderList;
+use crate::transcode::status::{encode_message, error_body, grpc_from_http};
+use std::borrow::Cow;
 
 /// What we say instead of a backend.
 #[derive(Debug, Clone)]
@@ -69,8 +69,7 @@ pub(super) const NOT_FOUND: Answer =
 pub(super) const NO_ROUTE: Answer = answer(404, code::UNIMPLEMENTED, "no-route", "No route matches the request");
 pub(super) const BODY_TOO_LARGE: Answer =
     answer(413, code::RESOURCE_EXHAUSTED, "body-too-large", "The request's body is too large");
-pub(super) const HOLD_FULL: Answer =
-    answer(401, code::UNAUTHENTICATED, "too-many-held", "Jwks remote fetch is failed");
+pub(super) const HOLD_FULL: Answer = answer(401, code::UNAUTHENTICATED, "too-many-held", "Jwks remote fetch is failed");
 pub(super) const HEALTHY: Answer = answer(200, 0, "", "OK");
 pub(super) const DRAINING: Answer = answer(503, code::UNAVAILABLE, "draining", "the gateway is draining");
 pub(super) const NOT_SERVING: Answer = answer(503, code::UNAVAILABLE, "draining", "NOT_SERVING");
@@ -187,7 +186,13 @@ impl Worker {
         list.push_shared(&self.own.server);
         list.push_shared(&self.own.date);
         self.close_if_unread(slot);
-        if self.send_headers(slot, status, false, &list) {
+        let bodiless = self.exchanges[slot].is_head;
+        if !self.send_headers(slot, status, bodiless, &list) {
+            return;
+        }
+        if bodiless {
+            self.complete(slot);
+        } else {
             self.queue_data(slot, CLIENT, body, true);
         }
     }

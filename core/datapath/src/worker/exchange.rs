@@ -1,7 +1,7 @@
 //! A request and its response while they are under way: a stream of a client's connection, joined to one of a backend's.
 
-use crate::bytes::wheel::Armed;
 use super::transcoding::Transcoding;
+use crate::bytes::wheel::Armed;
 use crate::http2::hpack::HeaderList;
 
 /// No connection.
@@ -69,6 +69,8 @@ pub(crate) struct Head {
     pub(crate) body: Vec<u8>,
     /// `list` and `body` are all that was sent so far, and nothing has come back.
     pub(crate) replayable: bool,
+    /// The client's method and path, where the backend gets others.
+    pub(crate) original: Option<Box<(Vec<u8>, Vec<u8>)>>,
 }
 
 /// Why an exchange ended other than by a whole response; the words of the access log and of the counters.
@@ -103,6 +105,8 @@ pub(crate) struct Exchange {
     pub(crate) method: u32,
     pub(crate) transcoding: Option<Box<Transcoding>>,
     pub(crate) grpc: bool,
+    /// The answer to HEAD has no body.
+    pub(crate) is_head: bool,
     pub(crate) attempts: u32,
     pub(crate) started_ns: u64,
     /// In the worker's milliseconds; 0: none.
@@ -142,6 +146,7 @@ impl Exchanges {
             method: 0,
             transcoding: None,
             grpc: false,
+            is_head: false,
             attempts: 0,
             started_ns: 0,
             deadline_ms: 0,

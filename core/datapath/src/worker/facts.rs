@@ -121,7 +121,9 @@ impl Facts {
 /// `application/grpc`, with or without `+proto` and parameters; not `application/grpc-web`.
 #[inline]
 pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {

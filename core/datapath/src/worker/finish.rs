@@ -34,7 +34,6 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         let [client, upstream] = exchange.sides;
         let upstream_done = upstream.ended && client.ended;
-        let head = exchange.head.take();
         let has_pending = exchange.pending[CLIENT].is_some() || exchange.pending[UPSTREAM].is_some();
         if has_pending {
             self.drop_pending(slot, CLIENT);
@@ -49,9 +48,10 @@ impl Worker {
                 self.drop_upstream_stream(upstream, code);
             }
         }
-        if let Some(head) = head {
+        if let Some(head) = self.exchanges[slot].head.take() {
             self.reuse_head(head);
         }
+        self.exchanges[slot].transcoding = None;
         self.exchanges.release(slot);
         self.close_if_drained(client.connection);
     }
@@ -316,11 +316,8 @@ impl Worker {
     #[inline]
     fn close_if_drained(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
-        if connection.drained && connection.stage == Stage::Open {
-            if connection.stream_count() == 0 {
-                self.close_after_flush(slot);
-            }
+        if connection.drained && connection.stage == Stage::Open && connection.stream_count() == 0 {
+            self.close_after_flush(slot);
         }
     }
-
 }

@@ -6,8 +6,8 @@ use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
 use crate::http2::Role;
-use crate::observe::counters::Counter;
 use crate::http2::hpack::Token;
+use crate::observe::counters::Counter;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
 use std::io;
@@ -125,7 +125,8 @@ impl Worker {
     /// Sends as many of the waiting requests as there is room for.
     pub(super) fn drain_queue(&mut self, pool: u32) {
         while let Some(&(slot, generation)) = self.pools[pool as usize].queue.front() {
-            let waits = self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued);
+            let waits =
+                self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued);
             if waits {
                 let Some((endpoint, connection)) = self.pick(pool) else { break };
                 self.pools[pool as usize].queue.pop_front();

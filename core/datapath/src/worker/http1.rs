@@ -144,11 +144,8 @@ impl Worker {
         fill_list(&head, https, list);
         let mut reply = head.reply_context();
         reply.keep_alive &= !draining;
-        let arrived = Arrived {
-            consumed: head.consumed(),
-            framing: head.framing(),
-            expects_continue: head.expects_continue(),
-        };
+        let arrived =
+            Arrived { consumed: head.consumed(), framing: head.framing(), expects_continue: head.expects_continue() };
         http1.reply = Some(reply);
         Ok(Some(arrived))
     }
@@ -191,7 +188,8 @@ impl Worker {
     /// The end of a body came apart from its last bytes, maybe with trailers.
     fn body_ended(&mut self, slot: u32, exchange: u32) {
         let mut trailers = HeaderList::default();
-        if let Some(body) = self.connections.get(slot).and_then(Connection::http1).and_then(|http1| http1.body.as_ref()) {
+        if let Some(body) = self.connections.get(slot).and_then(Connection::http1).and_then(|http1| http1.body.as_ref())
+        {
             for (name, value) in body.trailers() {
                 trailers.push(name, value);
             }
@@ -244,11 +242,13 @@ impl Worker {
         let (now_ms, timeout_ms) = (self.clock.now_ms, self.snapshot.limits.body_timeout_ms);
         let Some(connection) = self.connections.get(slot) else { return false };
         let silent = now_ms >= connection.active_ms + timeout_ms;
-        silent && connection.http1().is_some_and(|http1| http1.exchange.is_some() && !http1.body_read() && !http1.stalled)
+        silent
+            && connection.http1().is_some_and(|http1| http1.exchange.is_some() && !http1.body_read() && !http1.stalled)
     }
 
     pub(super) fn time_out_body(&mut self, slot: u32) {
-        let Some(exchange) = self.connections.get(slot).and_then(Connection::http1).and_then(|http1| http1.exchange) else {
+        let Some(exchange) = self.connections.get(slot).and_then(Connection::http1).and_then(|http1| http1.exchange)
+        else {
             return;
         };
         if self.exchanges[exchange].phase == Phase::Answered || self.exchanges[exchange].sides[UPSTREAM].headed {

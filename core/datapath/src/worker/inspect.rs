@@ -81,11 +81,15 @@ impl Worker {
             }
         }
         let Some(head) = &exchange.head else { return record };
+        if let Some(original) = &head.original {
+            record.http_method = original.0.as_slice().into();
+            record.path = original.1.as_slice().into();
+        }
         for index in 0..head.list.len() {
             let value = head.list.value(&self.dictionary, index);
             match head.list.token(&self.dictionary, index) {
-                Token::Method => record.http_method = value.into(),
-                Token::Path => record.path = Bounded::from(value),
+                Token::Method if head.original.is_none() => record.http_method = value.into(),
+                Token::Path if head.original.is_none() => record.path = Bounded::from(value),
                 Token::Authority => record.authority = value.into(),
                 Token::UserAgent => record.user_agent = value.into(),
                 Token::RequestId => record.request_id = value.into(),

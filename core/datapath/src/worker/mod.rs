@@ -15,10 +15,10 @@ mod connection;
 mod exchange;
 mod facts;
 mod finish;
-mod inspect;
 mod flush;
 mod forward;
 mod http1;
+mod inspect;
 mod read;
 mod record;
 mod relay;
@@ -30,17 +30,17 @@ mod transcoding;
 mod transport;
 mod view;
 
+use crate::authenticate::cache::TokenCache;
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, Field, HeaderList};
-use crate::shared::{Mailbox, Message, Shared};
 use crate::observe::series::Series;
+use crate::shared::{Mailbox, Message, Shared};
 use crate::upstream::Pool;
-use crate::authenticate::cache::TokenCache;
 use clock::Clock;
 use connection::{Connections, Side, Stage};
 use exchange::{Exchanges, Head};
-use mio::{Events, Poll, Token};
 use inspect::Log;
+use mio::{Events, Poll, Token};
 use record::SeriesIndex;
 use setup::Adopted;
 use std::rc::Rc;
@@ -104,6 +104,8 @@ pub struct Worker {
     again: Vec<u32>,
     /// The fields of the frame that is being handled.
     list: HeaderList,
+    /// Boxed, since exchanges hold them boxed: they go back and forth without being copied.
+    #[allow(clippy::vec_box)]
     spare_heads: Vec<Box<Head>>,
     buffer: Vec<u8>,
     wheel: Wheel<Key>,

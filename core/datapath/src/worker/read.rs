@@ -36,7 +36,8 @@ impl Worker {
             Ok(0) => self.peer_closed(slot),
             Ok(read) => {
                 if let Some(connection) = self.connections.get(slot) {
-                    let from = if connection.is_client() { Counter::BytesFromClients } else { Counter::BytesFromBackends };
+                    let from =
+                        if connection.is_client() { Counter::BytesFromClients } else { Counter::BytesFromBackends };
                     self.mailbox.stats.counters.add(from, read as u64);
                     connection.active_ms = self.clock.now_ms;
                     if kept + read == buffer.len() || connection.transport.may_hold_more() {

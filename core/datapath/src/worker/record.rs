@@ -59,8 +59,7 @@ impl Worker {
         let named = method.checked_sub(1).and_then(|index| self.snapshot.table.methods().get(index as usize));
         let method_name = named.map_or("other", |method| &*method.name);
         let backend = self.pools.get(pool as usize).map_or("none", |pool| pool.backend.name.as_str());
-        let found =
-            self.series.iter().position(|series| &*series.method == method_name && &*series.backend == backend);
+        let found = self.series.iter().position(|series| &*series.method == method_name && &*series.backend == backend);
         let at = found.unwrap_or_else(|| {
             let series = Arc::new(Series::new(method_name, backend));
             lock(&self.mailbox.stats.series).push(series.clone());

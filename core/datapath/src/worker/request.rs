@@ -1,9 +1,9 @@
 //! A request's header fields: what they ask for, and what the backend shall see of them.
 
 use super::admit::Stopped;
+use super::connection::Protocol;
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::{Facts, parse_timeout};
-use super::connection::Protocol;
 use super::{Head, Worker};
 use crate::bytes::wheel::Armed;
 use crate::http2::hpack::{HeaderList, Token};
@@ -30,6 +30,8 @@ impl Worker {
             return self.reset_offender(connection, stream);
         }
         let slot = self.open_exchange(connection, stream, end_stream, &facts);
+        let method = facts.method.get().map(|at| list.value(&self.dictionary, at));
+        self.exchanges[slot].is_head = method == Some(b"HEAD");
         if list.is_oversize() {
             self.answer(slot, super::answer::OVERSIZE_HEADERS);
             return Ok(());
@@ -40,14 +42,7 @@ impl Worker {
 
     /// Decides on a request and sends it on its way.
     #[inline]
-    pub(super) fn proceed(
-        &mut self,
-        connection: u32,
-        slot: u32,
-        facts: &Facts,
-        list: &mut HeaderList,
-        may_wait: bool,
-    ) {
+    pub(super) fn proceed(&mut self, connection: u32, slot: u32, facts: &Facts, list: &mut HeaderList, may_wait: bool) {
         let admitted = match self.admit(slot, facts, list, may_wait) {
             Ok(admitted) => admitted,
             Err(Stopped::Answered(answer)) => return self.answer(slot, answer),
@@ -133,20 +128,14 @@ impl Worker {
         }
         let exchange = &mut self.exchanges[slot];
         exchange.phase = Phase::Queued;
-        exchange.sides[CLIENT] = Half {
-            connection,
-            stream,
-            send_window,
-            receive_window,
-            ended: end_stream,
-            headed: true,
-            ..Half::ABSENT
-        };
+        exchange.sides[CLIENT] =
+            Half { connection, stream, send_window, receive_window, ended: end_stream, headed: true, ..Half::ABSENT };
         exchange.sides[UPSTREAM] = Half::ABSENT;
         exchange.pool = NONE;
         exchange.method = 0;
         exchange.transcoding = None;
         exchange.grpc = grpc;
+        exchange.is_head = false;
         exchange.attempts = 0;
         exchange.started_ns = self.clock.now_ns;
         exchange.deadline_ms = 0;
@@ -231,6 +220,7 @@ impl Worker {
     pub(super) fn reuse_head(&mut self, mut head: Box<Head>) {
         if self.spare_heads.len() < super::SPARE_HEADS && head.list.footprint() < 8 << 10 {
             head.list.clear();
+            head.original = None;
             head.body.clear();
             if head.body.capacity() > 4 << 10 {
                 head.body = Vec::new();
@@ -261,7 +251,10 @@ impl Worker {
         }
         exchange.sides[CLIENT].ended = true;
         list.retain(dictionary, |token| {
-            !matches!(token, Token::Asserted | Token::Authorization | Token::Cookie | Token::Host | Token::ContentLength)
+            !matches!(
+                token,
+                Token::Asserted | Token::Authorization | Token::Cookie | Token::Host | Token::ContentLength
+            )
         });
         if let Some(head) = &mut exchange.head {
             head.replayable = false;

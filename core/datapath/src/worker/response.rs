@@ -166,8 +166,8 @@ fn parse_status(value: &[u8]) -> Option<u16> {
 #[inline]
 fn parse_grpc_status(value: &[u8]) -> u8 {
     match value {
-        &[digit @ b'0'..=b'9'] => digit - b'0',
-        &[b'1', digit @ b'0'..=b'6'] => 10 + digit - b'0',
+        [digit @ b'0'..=b'9'] => digit - b'0',
+        [b'1', digit @ b'0'..=b'6'] => 10 + digit - b'0',
         _ => 2,
     }
 }

@@ -103,7 +103,8 @@ impl Worker {
         let is_client = connection.is_client();
         let is_http1 = connection.http1().is_some();
         let (active_ms, drain_ms, drained) = (connection.active_ms, connection.drain_ms, connection.drained);
-        let (head_since_ms, end_ms, ping_sent_ms) = (connection.head_since_ms, connection.end_ms, connection.ping_sent_ms);
+        let (head_since_ms, end_ms, ping_sent_ms) =
+            (connection.head_since_ms, connection.end_ms, connection.ping_sent_ms);
         let streams = connection.stream_count();
         if self.body_is_overdue(slot) {
             self.time_out_body(slot);

@@ -113,6 +113,10 @@ impl Worker {
             if exchange.deadline_ms > 0 {
                 list.push(b"grpc-timeout", format_timeout(left_ms.max(1)).as_bytes());
             }
+            let value =
+                |token| head.list.find_token(&self.dictionary, token).map(|at| head.list.value(&self.dictionary, at));
+            let original = (value(Token::Method).unwrap_or_default(), value(Token::Path).unwrap_or_default());
+            head.original = Some(Box::new((original.0.to_vec(), original.1.to_vec())));
             head.list.retain(&self.dictionary, is_passed_on);
             head.list.append_to(&self.dictionary, &mut list);
             head.list = list;
@@ -142,6 +146,7 @@ impl Worker {
             return;
         }
         list.retain(dictionary, |token| token == Token::Other || token == Token::Volatile);
+        list.remove_prefixed(dictionary, b"grpc-");
         if let Some(transcoding) = &mut self.exchanges[slot].transcoding {
             transcoding.broken = status != 200 || !grpc;
             transcoding.fields = Some(Box::new(std::mem::take(list)));
@@ -166,8 +171,7 @@ impl Worker {
     pub(super) fn transcoded_end(&mut self, slot: u32, trailers: &HeaderList) {
         let dictionary = Rc::clone(&self.dictionary);
         let value = |name: &[u8]| trailers.find(&dictionary, name).map(|at| trailers.value(&dictionary, at));
-        let outcome =
-            Outcome::parse(value(b"grpc-status"), value(b"grpc-message"), value(b"grpc-status-details-bin"));
+        let outcome = Outcome::parse(value(b"grpc-status"), value(b"grpc-message"), value(b"grpc-status-details-bin"));
         let Some(mut transcoding) = self.exchanges[slot].transcoding.take() else { return };
         let health = transcoding.is_health_check();
         let (code, body) = match outcome.code {

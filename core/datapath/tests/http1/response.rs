@@ -116,6 +116,13 @@ fn the_backend_says_nothing_about_this_connection() {
 }
 
 #[test]
+fn the_answer_to_what_could_not_be_read_closes() {
+    let (sent, writer) = head(&ReplyContext::REFUSED, 431, &[], true).unwrap();
+    assert_eq!(sent, "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    assert!(!writer.keep_alive());
+}
+
+#[test]
 fn nothing_splits_a_response() {
     let mut out = b"before".to_vec();
     for (fields, error) in [

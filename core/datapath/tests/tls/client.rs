@@ -35,6 +35,14 @@ fn a_backend_is_verified_and_shown_the_own_certificate() {
 }
 
 #[test]
+fn the_cheapest_suite_is_offered_first() {
+    let settings = client_settings(&backend(Some(&Authority::new("ca").pem), "a"), "tls").unwrap();
+    let offered = &settings.config.crypto_provider().cipher_suites;
+    assert_eq!(offered[0].suite(), rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+    assert_eq!(offered.len(), 9);
+}
+
+#[test]
 fn a_bundle_may_hold_unusable_certificates() {
     let authority = Authority::new("ca");
     let bundle = format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{}", authority.pem);

@@ -12,6 +12,10 @@ struct Direction {
     bytes: VecDeque<u8>,
     closed: bool,
     writes: usize,
+    writer_is_blocked: bool,
+    /// What an edge-triggered poll has to say to the reader and to the writer.
+    readable: bool,
+    writable: bool,
 }
 
 #[derive(Debug)]
@@ -45,7 +49,25 @@ fn next(sizes: &mut VecDeque<usize>) -> usize {
 impl PipeEnd {
     /// As when the connection breaks: the peer reads an end that TLS did not announce.
     pub(crate) fn cut(&mut self) {
-        self.outbound.borrow_mut().closed = true;
+        let mut outbound = self.outbound.borrow_mut();
+        outbound.closed = true;
+        outbound.readable = true;
+    }
+
+    /// Whether something happened to this end since the last time, as an edge-triggered poll would tell.
+    pub(crate) fn take_event(&mut self) -> bool {
+        std::mem::take(&mut self.inbound.borrow_mut().readable)
+            | std::mem::take(&mut self.outbound.borrow_mut().writable)
+    }
+
+    /// Sends bytes behind the back of whoever owns this end.
+    pub(crate) fn inject(&mut self, bytes: &[u8]) {
+        self.outbound.borrow_mut().bytes.extend(bytes);
+    }
+
+    /// Has this end's direction hold more in flight.
+    pub(crate) fn widen(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     /// Calls so far that wrote something.
@@ -74,8 +96,10 @@ impl Read for PipeEnd {
         }
         let count = inbound.bytes.len().min(buf.len()).min(allowance);
         if count == 0 {
+            inbound.readable |= !inbound.bytes.is_empty();
             return Err(ErrorKind::WouldBlock.into());
         }
+        inbound.writable |= std::mem::take(&mut inbound.writer_is_blocked);
         buf.iter_mut().zip(inbound.bytes.drain(..count)).for_each(|(to, from)| *to = from);
         Ok(count)
     }
@@ -92,14 +116,18 @@ impl Write for PipeEnd {
         if outbound.closed {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        let space = (self.capacity - outbound.bytes.len()).min(allowance);
+        let room = self.capacity - outbound.bytes.len();
+        let space = room.min(allowance);
         if space == 0 {
+            outbound.writable |= room > 0;
+            outbound.writer_is_blocked |= room == 0;
             return Err(ErrorKind::WouldBlock.into());
         }
         let before = outbound.bytes.len();
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).take(space);
         outbound.bytes.extend(bytes);
         outbound.writes += 1;
+        outbound.readable = true;
         Ok(outbound.bytes.len() - before)
     }
 
@@ -110,7 +138,7 @@ impl Write for PipeEnd {
 
 impl ByteStream for PipeEnd {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.outbound.borrow_mut().closed = true;
+        self.cut();
         Ok(())
     }
 }

@@ -160,6 +160,20 @@ fn sessions_are_resumed() {
 }
 
 #[test]
+fn a_session_is_resumed_after_any_number_of_others() {
+    let authority = Authority::new("ca");
+    let server = server_config(&listener(&[&authority.issue_for(&["a.example"])], json!({})));
+    let resumed = |client: &Arc<ClientConfig>| connect(client, &server, "a.example").unwrap().0.is_resumed();
+    let early = ClientOptions::new(&authority).config();
+    assert!(!resumed(&early));
+    // More than a table of sessions in the server would hold by default.
+    for _ in 0..300 {
+        assert!(!resumed(&ClientOptions::new(&authority).config()));
+    }
+    assert!(resumed(&early));
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let authority = Authority::new("ca");
     let (one, other) = (authority.issue_for(&["a"]), authority.issue_for(&["b"]));

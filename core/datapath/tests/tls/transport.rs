@@ -62,8 +62,17 @@ impl<'a> Peer<'a> {
         Peer { side, outgoing, received: Vec::new(), has_closed: false, ended: false }
     }
 
-    /// Does what an edge-triggered event loop does with an event: writes and reads until both would block.
+    /// Does what an edge-triggered event loop does with an event: writes and reads until both would block, and once
+    /// more when that ended the handshake.
     fn turn(&mut self, buf: &mut [u8]) {
+        let was_handshaking = self.side.is_handshaking();
+        self.write_and_read(buf);
+        if was_handshaking && !self.side.is_handshaking() {
+            self.write_and_read(buf);
+        }
+    }
+
+    fn write_and_read(&mut self, buf: &mut [u8]) {
         while !self.outgoing.is_empty() {
             match self.side.write(self.outgoing) {
                 Ok(count) => self.outgoing = &self.outgoing[count..],
@@ -111,10 +120,18 @@ proptest! {
         let (client, server) = sides(client_end, server_end, tls13);
         let (mut client, mut server) = (Peer::new(client, &request), Peer::new(server, &response));
         let mut buf = vec![0; buffer];
+        client.turn(&mut buf);
+        server.turn(&mut buf);
         let mut turns = 0;
         while !(client.is_finished() && server.is_finished()) {
-            client.turn(&mut buf);
-            server.turn(&mut buf);
+            let mut had_event = false;
+            for peer in [&mut client, &mut server] {
+                if peer.side.stream_mut().take_event() {
+                    had_event = true;
+                    peer.turn(&mut buf);
+                }
+            }
+            prop_assert!(had_event, "nobody would ever be woken again");
             turns += 1;
             prop_assert!(turns < 1_000_000, "no end");
         }
@@ -172,6 +189,11 @@ fn a_peer_that_does_not_read_costs_a_bounded_buffer() {
     assert!(client.wants_write());
     assert!(blocked(&client.flush()));
     assert!(client.write(&[]).is_ok());
+
+    // When the stream takes more, a write must not answer WouldBlock: no event would follow.
+    client.stream_mut().widen(2 << 20);
+    assert!(client.write(&content[accepted..]).unwrap() > 0);
+    assert!(!client.wants_write());
 }
 
 #[test]
@@ -225,6 +247,18 @@ fn each_half_ends_on_its_own() {
     server.shutdown_write().unwrap();
     assert_eq!(client.read(&mut buf).unwrap(), 8);
     assert_eq!(client.read(&mut buf).unwrap(), 0);
+}
+
+#[test]
+fn what_follows_the_end_is_ignored() {
+    for tls13 in [false, true] {
+        let (client_end, server_end) = pipe(&[], 1 << 20);
+        let (mut client, mut server) = sides(client_end, server_end, tls13);
+        handshake(&mut client, &mut server);
+        client.shutdown_write().unwrap();
+        client.stream_mut().inject(&[0x55; 9000]);
+        assert_eq!(server.read(&mut [0; 64]).unwrap(), 0);
+    }
 }
 
 #[test]

@@ -106,11 +106,8 @@ impl Decoder {
             }
         };
         let coded = !indexed && token == Token::Authorization && block.get(*at).is_some_and(|byte| byte & 0x80 != 0);
-        let value = if coded {
-            read_coded(block, at, &mut list.text)?
-        } else {
-            read_string(block, at, &mut list.text)?
-        };
+        let value =
+            if coded { read_coded(block, at, &mut list.text)? } else { read_string(block, at, &mut list.text)? };
         well_formed &= coded || value_is_valid(&list.text[value.start as usize..value.end as usize]);
         let name_length = match &name {
             Name::Static(entry) => dictionary.fields[*entry as usize - 1].name().len(),
@@ -121,9 +118,7 @@ impl Decoder {
         let header = if indexed {
             let bytes = |span: Span| &list.text[span.start as usize..span.end as usize];
             let field = match &name {
-                Name::Static(entry) => {
-                    dictionary.field(dictionary.fields[*entry as usize - 1].name(), bytes(value))
-                }
+                Name::Static(entry) => dictionary.field(dictionary.fields[*entry as usize - 1].name(), bytes(value)),
                 Name::Shared(named) => dictionary.field(named.name(), bytes(value)),
                 Name::Text(span) => dictionary.field(bytes(*span), bytes(value)),
             };

@@ -240,6 +240,15 @@ impl HeaderList {
         });
     }
 
+    /// Drops the fields whose names begin with `prefix`.
+    pub fn remove_prefixed(&mut self, dictionary: &Dictionary, prefix: &[u8]) {
+        for index in (0..self.len()).rev() {
+            if self.name(dictionary, index).starts_with(prefix) {
+                self.headers.remove(index);
+            }
+        }
+    }
+
     /// The first field with this name.
     pub fn find(&self, dictionary: &Dictionary, name: &[u8]) -> Option<usize> {
         (0..self.len()).find(|&index| self.name(dictionary, index) == name)

@@ -78,9 +78,8 @@ impl Token {
                 b"expect" => Token::Expect,
                 b"proxy-authorization" => Token::Authorization,
                 b"keep-alive" | b"proxy-connection" | b"upgrade" | b"http2-settings" => Token::ConnectionSpecific,
-                b"etag" | b"age" | b"if-none-match" | b"if-modified-since" | b"last-modified" | b"location" | b"set-cookie" => {
-                    Token::Volatile
-                }
+                b"etag" | b"age" | b"if-none-match" | b"if-modified-since" | b"last-modified" | b"location"
+                | b"set-cookie" => Token::Volatile,
                 _ => Token::Other,
             },
         }

@@ -3,8 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
-use tokio::task::{JoinSet, spawn_local};
+use tokio::task::JoinSet;
 
 use crate::client::{Caller, Client};
 use crate::clock::{Timer, now};
@@ -45,19 +46,21 @@ pub(crate) async fn closed(clients: &[Rc<Client>], streams: usize, requests: u64
     while tasks.join_next().await.is_some() {}
 }
 
-/// Sends call i at start + i / `rate`, on the clients in turn, and waits for all answers.
+/// Sends call i at start + i / `rate`, rounded up to a multiple of `tick`, on the clients in turn; waits for all answers.
 pub(crate) async fn paced(
     clients: &[Rc<Client>],
     rate: f64,
+    tick: Duration,
     requests: u64,
     tally: Rc<RefCell<Tally>>,
 ) -> io::Result<()> {
     let timer = Timer::new()?;
+    let tick = (tick.as_nanos() as u64).max(1);
     let in_flight = Rc::new(Cell::new(0));
     let mut tasks = JoinSet::new();
     let start = now();
     for index in 0..requests {
-        let due = start + (index as f64 * 1e9 / rate) as u64;
+        let due = start + ((index as f64 * 1e9 / rate) as u64).next_multiple_of(tick);
         timer.until(due).await?;
         tally.borrow_mut().sent();
         if in_flight.get() >= MOST_IN_FLIGHT {
@@ -78,45 +81,40 @@ pub(crate) async fn paced(
     Ok(())
 }
 
-/// Makes `calls` calls on each client, on at most 64 clients at once; the failures of those that went wrong.
-pub(crate) async fn warm_up(clients: &[Rc<Client>], calls: u64) -> Vec<CallFailure> {
+/// Makes `calls` calls on each client, on at most 64 clients at once, within `limit`; how many of them did not succeed.
+pub(crate) async fn warm_up(clients: &[Rc<Client>], calls: u64, limit: Duration) -> u64 {
     const AT_ONCE: usize = 64;
     let next = Rc::new(Cell::new(0));
-    let failures = Rc::new(RefCell::new(Vec::new()));
-    let tasks: Vec<_> = (0..AT_ONCE.min(clients.len()))
-        .map(|_| {
-            let (clients, next, failures) = (clients.to_vec(), Rc::clone(&next), Rc::clone(&failures));
-            spawn_local(async move {
-                while let Some(client) = clients.get(next.get()) {
-                    next.set(next.get() + 1);
-                    let mut caller = Caller::default();
-                    for _ in 0..calls {
-                        if let Err(failure) = client.call(&mut caller).await {
-                            failures.borrow_mut().push(failure);
-                        }
+    let succeeded = Rc::new(Cell::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..AT_ONCE.min(clients.len()) {
+        let (clients, next, succeeded) = (clients.to_vec(), Rc::clone(&next), Rc::clone(&succeeded));
+        tasks.spawn_local(async move {
+            while let Some(client) = clients.get(next.get()) {
+                next.set(next.get() + 1);
+                let mut caller = Caller::default();
+                for _ in 0..calls {
+                    if client.call(&mut caller).await.is_ok() {
+                        succeeded.set(succeeded.get() + 1);
                     }
                 }
-            })
-        })
-        .collect();
-    for task in tasks {
-        let _ = task.await;
+            }
+        });
     }
-    failures.take()
+    let all = async { while tasks.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(limit, all).await;
+    calls * clients.len() as u64 - succeeded.get()
 }
 
-/// Repeats a call on `client` until it succeeds or `end` has passed.
-pub(crate) async fn until_served(client: &Client, end: u64) -> bool {
-    let mut caller = Caller::default();
-    loop {
-        if client.call(&mut caller).await.is_ok() {
-            return true;
+/// Repeats a call on `client` until it succeeds or `limit` has passed.
+pub(crate) async fn until_served(client: &Client, limit: Duration) {
+    let attempts = async {
+        let mut caller = Caller::default();
+        while client.call(&mut caller).await.is_err() {
+            pause().await;
         }
-        if now() >= end {
-            return false;
-        }
-        pause().await;
-    }
+    };
+    let _ = tokio::time::timeout(limit, attempts).await;
 }
 
 async fn pause() {

@@ -119,13 +119,10 @@ fn worker(
             })
             .collect();
         if let (Some(wait), Some(first)) = (options.wait, clients.first()) {
-            load::until_served(first, now() + wait.as_nanos() as u64).await;
+            load::until_served(first, wait).await;
         }
-        let failures = load::warm_up(&clients, options.warm_up).await;
-        if !failures.is_empty() {
-            eprintln!("warm-up: {} calls failed, the first with {:?}", failures.len(), failures[0]);
-        }
-        let _ = reports.send(Report::Warm { failed: failures.len() as u64 });
+        let failed = load::warm_up(&clients, options.warm_up, options.limit).await;
+        let _ = reports.send(Report::Warm { failed });
         let _ = phases.wait_for(|phase| *phase >= Phase::Measure).await;
 
         let share = |whole: u64| whole / threads as u64 + u64::from((thread as u64) < whole % threads as u64);
@@ -134,7 +131,9 @@ fn worker(
         let start = now();
         let run = async {
             match options.rate {
-                Some(rate) => load::paced(&clients, rate / threads as f64, requests, Rc::clone(&tally)).await,
+                Some(rate) => {
+                    load::paced(&clients, rate / threads as f64, options.tick, requests, Rc::clone(&tally)).await
+                }
                 None => {
                     let end = start + options.duration.unwrap_or(Duration::from_secs(86_400)).as_nanos() as u64;
                     load::closed(&clients, options.streams, requests, end, Rc::clone(&tally)).await;

@@ -50,6 +50,10 @@ pub(crate) struct Options {
     /// Calls per second, over all connections (open loop).
     #[arg(long)]
     pub(crate) rate: Option<f64>,
+    /// Open loop: calls are due only at multiples of this time, all that have accumulated at once, as h2load's --rps
+    /// sends them every 10 ms. 0: each call is due at its own time.
+    #[arg(long, value_parser = seconds, default_value = "0")]
+    pub(crate) tick: Duration,
     /// Calls made on each connection before the measured ones; they are verified, but neither timed nor counted.
     #[arg(long, default_value_t = 1)]
     pub(crate) warm_up: u64,
