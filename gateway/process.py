@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
@@ -47,6 +47,12 @@ def _compile(config: GatewayConfig, version: str, endpoints: Mapping[str, Endpoi
     from gateway.snapshot import compile_snapshot
 
     return compile_snapshot(config, version, endpoints)
+
+
+def _explain(problems: Iterable[str], config: GatewayConfig) -> tuple[str, ...]:
+    from gateway.snapshot import explain
+
+    return explain(problems, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class Gateway:
                 problems = problems_of(error)
                 if problems is None:
                     raise
-                raise GatewayError(problems) from error
+                raise GatewayError(_explain(problems, config)) from error
             self._warnings = tuple(str(warning) for warning in warnings)
 
     async def drain(self) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from gateway import Gateway, GatewayConfig
-from gateway.configuration.model import Admin, Authentication, Backend, Listener
+from gateway.configuration.model import Admin, Authentication, Backend, Listener, Method
 from gateway.core import LogLine, read_event
 from gateway.keys.fetcher import Fetch, KeyDocument
 from gateway.problems import GatewayError
@@ -108,6 +108,15 @@ async def test_a_configuration_that_cannot_be_served_says_why_and_leaves_nothing
     assert problem in str(caught.value)
     assert assembly.core.stopped
     assert asyncio.all_tasks() == before
+
+
+async def test_what_the_core_refuses_is_said_where_it_was_written() -> None:
+    assembly = Assembly()
+    method = Method("api.Echo.Echo", origin="service.yaml:12")
+    async with assembly.gateway(plain_config()) as gateway:
+        assembly.core.refuse = SnapshotError(["methods[0]: no such method in the descriptors"])
+        with pytest.raises(GatewayError, match=r"service\.yaml:12: api\.Echo\.Echo: no such method"):
+            await gateway.apply(plain_config(methods=(method,)))
 
 
 async def test_a_bad_target_is_a_reason_not_to_serve() -> None:

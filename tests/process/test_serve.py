@@ -38,6 +38,12 @@ class Program:
                     return self.lines[-1]
         raise AssertionError(f"{words!r} is not in {self.lines}")
 
+    def open(self, streams: int) -> None:
+        """How many streams clients have from now on; in one step, as the process may read at any moment."""
+        fresh = self.folder / "open.fresh"
+        fresh.write_text(str(streams))
+        fresh.rename(self.folder / "open")
+
     async def ended(self) -> int:
         async with asyncio.timeout(30):
             return await self.process.wait()
@@ -75,7 +81,7 @@ async def test_a_signal_drains_until_the_last_stream_has_ended(program: Program,
     program.process.send_signal(number)
     await program.said("Draining: closing")
     assert program.process.returncode is None
-    (program.folder / "open").write_text("0")
+    program.open(0)
     await program.said("Stopping with 0 streams")
     assert await program.ended() == 0
 

@@ -262,7 +262,11 @@ impl Gateway {
         self.shared.draining.store(true, Relaxed);
     }
 
+    /// Asks every client to go; accepts nothing new a second later.
     pub fn close_connections(&self) {
+        if let Some(acceptor) = lock(&self.acceptor).as_ref() {
+            acceptor.close_all(Duration::from_secs(1));
+        }
         for mailbox in &self.mailboxes {
             mailbox.send(Message::CloseConnections);
         }

@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const WAKE: Token = Token(usize::MAX);
 /// How long accepting rests when descriptors are used up.
@@ -87,8 +87,18 @@ fn remove_stale(path: &std::path::Path) -> io::Result<()> {
 
 /// What the acceptor is told between two turns.
 enum Order {
-    Add { id: u32, name: Arc<str>, bound: Bound },
-    Remove { id: u32 },
+    Add {
+        id: u32,
+        name: Arc<str>,
+        bound: Bound,
+    },
+    Remove {
+        id: u32,
+    },
+    /// Closes every listener at this time, after taking what waits in its queue.
+    CloseAll {
+        at: Instant,
+    },
 }
 
 /// Handle of the acceptor's thread.
@@ -112,6 +122,7 @@ impl Acceptor {
             stop: stop.clone(),
             listeners: Vec::new(),
             exhausted: false,
+            close_at: None,
         };
         let thread = std::thread::Builder::new().name("acceptor".into()).spawn(move || loop_state.run())?;
         Ok(Acceptor { orders, waker, stop, thread: Some(thread) })
@@ -123,6 +134,10 @@ impl Acceptor {
 
     pub fn remove(&self, id: u32) {
         self.order(Order::Remove { id });
+    }
+
+    pub fn close_all(&self, after: Duration) {
+        self.order(Order::CloseAll { at: Instant::now() + after });
     }
 
     fn order(&self, order: Order) {
@@ -149,13 +164,15 @@ struct Loop {
     listeners: Vec<(u32, Arc<str>, Bound)>,
     /// No descriptor was left; connections wait in the kernel's queue.
     exhausted: bool,
+    close_at: Option<Instant>,
 }
 
 impl Loop {
     fn run(mut self) {
         let mut events = Events::with_capacity(64);
         while !self.stop.load(Relaxed) {
-            let timeout = self.exhausted.then_some(EXHAUSTED_PAUSE);
+            let closing = self.close_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let timeout = if self.exhausted { Some(EXHAUSTED_PAUSE) } else { closing };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -167,11 +184,16 @@ impl Loop {
             for at in 0..self.listeners.len() {
                 self.accept_all(at);
             }
+            if self.close_at.is_some_and(|at| Instant::now() >= at) {
+                self.listeners.clear();
+                self.close_at = None;
+            }
         }
     }
 
     fn take_orders(&mut self) {
-        for order in std::mem::take(&mut *crate::shared::lock(&self.orders)) {
+        let orders = std::mem::take(&mut *crate::shared::lock(&self.orders));
+        for order in orders {
             match order {
                 Order::Add { id, name, mut bound } => {
                     let token = Token(id as usize);
@@ -179,7 +201,14 @@ impl Loop {
                         self.listeners.push((id, name, bound));
                     }
                 }
-                Order::Remove { id } => self.listeners.retain(|(held, ..)| *held != id),
+                Order::CloseAll { at } => self.close_at = Some(at),
+                Order::Remove { id } => {
+                    // Whoever waits in its queue was let in while it was open.
+                    if let Some(at) = self.listeners.iter().position(|(held, ..)| *held == id) {
+                        self.accept_all(at);
+                        self.listeners.remove(at);
+                    }
+                }
             }
         }
     }

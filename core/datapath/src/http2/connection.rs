@@ -549,11 +549,12 @@ impl Connection {
         Some(stream)
     }
 
-    /// Whether a stream can be opened. Until SETTINGS arrive we hold back to 100 (RFC 9113 recommends no less).
+    /// Whether a stream can be opened: never before the peer's SETTINGS, since it may allow fewer streams than we would open.
     #[inline]
     pub fn has_room(&self) -> bool {
-        let limit = if self.peer.received { self.peer.max_concurrent_streams } else { 100 };
-        !self.goaway_received && self.next_local < LAST_LOCAL_STREAM && (self.streams.len() as u64) < u64::from(limit)
+        let limit = u64::from(self.peer.max_concurrent_streams);
+        let open = self.streams.len() as u64;
+        self.peer.received && !self.goaway_received && self.next_local < LAST_LOCAL_STREAM && open < limit
     }
 
     /// Forgets a stream; what still comes for it is treated by how it ended.
@@ -570,6 +571,10 @@ impl Connection {
     }
     pub fn stream_count(&self) -> usize {
         self.streams.len()
+    }
+    /// What each stream of the peer may send before it gets credit.
+    pub fn stream_window(&self) -> u32 {
+        self.config.stream_window
     }
     pub fn initial_send_window(&self) -> i32 {
         self.peer.initial_window

@@ -175,10 +175,20 @@ impl Snapshot {
         })
     }
 
+    /// The window that streams get: what one may cost, less what its connection's output buffer may hold of it.
+    pub fn stream_window(&self) -> u32 {
+        self.limits.stream_window_bytes.saturating_sub(OUTPUT_SHARE).max(SMALLEST_WINDOW)
+    }
+
     pub fn idle_timeout_ms(&self, route: Option<u32>) -> u64 {
         route.and_then(|index| self.route_timeouts_ms.get(index as usize)).map_or(0, |times| times.1)
     }
 }
+
+/// The output buffer's high-water mark and one frame beyond it.
+const OUTPUT_SHARE: u32 = 80 << 10;
+/// A window below one frame would make every message wait for credit.
+const SMALLEST_WINDOW: u32 = 16 << 10;
 
 fn take<T>(result: Result<T, Vec<String>>, faults: &mut Vec<String>) -> Option<T> {
     result.map_err(|mut own| faults.append(&mut own)).ok()

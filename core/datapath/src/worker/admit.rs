@@ -104,7 +104,12 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         exchange.method = known.map_or(0, |index| index + 1);
         let timeout_ms = snapshot.timeout_ms(known, choice.route, transcoding.is_some());
-        exchange.idle_timeout_ms = snapshot.idle_timeout_ms(choice.route);
+        let idle_timeout_ms = snapshot.idle_timeout_ms(choice.route);
+        exchange.idle_timeout_ms = idle_timeout_ms;
+        if idle_timeout_ms > 0 {
+            exchange.active_ms = self.clock.now_ms;
+            self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), self.clock.now_ms + idle_timeout_ms);
+        }
         let transcoding = transcoding.map(|(binding, captures)| {
             Box::new(Transcoding::new(snapshot.clone(), binding, captures, query.as_deref().map(<[u8]>::to_vec)))
         });
@@ -183,11 +188,6 @@ impl Worker {
         if access.is_open() {
             return Ok(None);
         }
-        if let Some(at) = facts.authorization.get()
-            && !list.decode_value(at)
-        {
-            return Err(answer::BAD_REQUEST.into());
-        }
         let view = View { dictionary: &self.dictionary, list, query };
         let (store, cache, now) = (&snapshot.keys, &mut self.tokens, self.clock.unix);
         let authenticator = &snapshot.authenticator;
@@ -228,7 +228,7 @@ impl Worker {
         exchange.phase = Phase::Held;
         exchange.held_until_ms = now_ms + timeout_ms;
         let generation = exchange.generation;
-        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot, generation), now_ms + timeout_ms);
+        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), now_ms + timeout_ms);
         self.held.push((slot, generation));
         self.count(Counter::Held);
     }

@@ -2,6 +2,9 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// How often the wall clock is read.
+const UNIX_EVERY_MS: u64 = 100;
+
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
@@ -15,7 +18,13 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let mut clock = Clock { start: Instant::now(), now_ns: 0, now_ms: 0, unix: 0, unix_read_ms: u64::MAX };
+        let mut clock = Clock {
+            start: Instant::now(),
+            now_ns: 0,
+            now_ms: 0,
+            unix: 0,
+            unix_read_ms: 0u64.wrapping_sub(UNIX_EVERY_MS),
+        };
         clock.tick();
         clock
     }
@@ -24,7 +33,7 @@ impl Clock {
     pub(crate) fn tick(&mut self) {
         self.now_ns = self.start.elapsed().as_nanos() as u64;
         self.now_ms = self.now_ns / 1_000_000;
-        if self.now_ms.wrapping_sub(self.unix_read_ms) >= 100 {
+        if self.now_ms.wrapping_sub(self.unix_read_ms) >= UNIX_EVERY_MS {
             self.unix_read_ms = self.now_ms;
             self.unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         }

@@ -61,6 +61,10 @@ pub(crate) struct Connection {
     pub(crate) dirty: bool,
     /// The socket took less than it was given; it will say when it takes more.
     pub(crate) blocked: bool,
+    /// A backend's SETTINGS have arrived: it takes streams.
+    pub(crate) ready: bool,
+    /// The end of its bytes is in the socket, maybe behind others: no event will tell again.
+    pub(crate) peer_ended: bool,
     /// Not read on until the output buffer has drained.
     pub(crate) paused: bool,
     /// Exchanges whose data waits for this connection's window or buffer: (slot, generation).
@@ -101,6 +105,8 @@ impl Connection {
             input: Vec::new(),
             dirty: false,
             blocked: false,
+            ready: false,
+            peer_ended: false,
             paused: false,
             waiting: Vec::new(),
             peer_address,

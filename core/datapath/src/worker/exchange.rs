@@ -22,6 +22,8 @@ pub(crate) struct Half {
     /// What that side may send to us, and what of it was passed on without having been credited yet.
     pub(crate) receive_window: i32,
     pub(crate) uncredited: u32,
+    /// It gets credit when so much has been passed on.
+    pub(crate) credit_at: u32,
     /// That side has ended its direction.
     pub(crate) ended: bool,
     /// That side's header fields have arrived.
@@ -38,6 +40,7 @@ impl Half {
         send_window: 0,
         receive_window: 0,
         uncredited: 0,
+        credit_at: u32::MAX,
         ended: false,
         headed: false,
         bytes: 0,
@@ -67,6 +70,8 @@ impl Pending {
 pub(crate) struct Head {
     pub(crate) list: HeaderList,
     pub(crate) body: Vec<u8>,
+    /// Of it, what was taken from the process's budget.
+    pub(crate) charged: usize,
     /// `list` and `body` are all that was sent so far, and nothing has come back.
     pub(crate) replayable: bool,
     /// The client's method and path, where the backend gets others.

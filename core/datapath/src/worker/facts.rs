@@ -25,7 +25,6 @@ pub(crate) struct Facts {
     pub(crate) authority: At,
     pub(crate) host: At,
     pub(crate) content_type: At,
-    pub(crate) authorization: At,
     pub(crate) grpc_timeout: At,
     pub(crate) forwarded_for: At,
     pub(crate) forwarded_proto: At,
@@ -34,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) content_length: u64,
     /// A field that only we may assert is among them.
     pub(crate) asserted: bool,
+    /// Something that we set is there more than once.
+    pub(crate) repeated: bool,
     pub(crate) grpc: bool,
     pub(crate) expects_continue: bool,
 }
@@ -49,13 +50,13 @@ impl Facts {
             authority: At::NOWHERE,
             host: At::NOWHERE,
             content_type: At::NOWHERE,
-            authorization: At::NOWHERE,
             grpc_timeout: At::NOWHERE,
             forwarded_for: At::NOWHERE,
             forwarded_proto: At::NOWHERE,
             request_id: At::NOWHERE,
             content_length: u64::MAX,
             asserted: false,
+            repeated: false,
             grpc: false,
             expects_continue: false,
         };
@@ -84,8 +85,12 @@ impl Facts {
             }
             *pseudo = at;
         }
-        let complete = facts.method != At::NOWHERE && facts.path != At::NOWHERE && facts.scheme != At::NOWHERE;
-        complete.then_some(facts)
+        let method = list.value(dictionary, facts.method.get()?);
+        let path = list.value(dictionary, facts.path.get()?);
+        facts.scheme.get()?;
+        let authority = facts.authority.get().map_or(&b""[..], |at| list.value(dictionary, at));
+        let named = is_method(method) && matches!(path, [b'/', ..] | b"*") && !path.contains(&b' ');
+        (named && !authority.iter().any(|byte| b" /\\@,".contains(byte))).then_some(facts)
     }
 
     #[inline]
@@ -105,17 +110,28 @@ impl Facts {
                 }
                 self.content_length = length;
             }
-            Token::Authorization if self.authorization == At::NOWHERE => self.authorization = at,
             Token::GrpcTimeout => self.grpc_timeout = at,
             Token::ForwardedFor => self.forwarded_for = at,
-            Token::ForwardedProto => self.forwarded_proto = at,
-            Token::RequestId => self.request_id = at,
+            Token::ForwardedProto => {
+                self.repeated |= self.forwarded_proto != At::NOWHERE;
+                self.forwarded_proto = at;
+            }
+            Token::RequestId => {
+                self.repeated |= self.request_id != At::NOWHERE;
+                self.request_id = at;
+            }
             Token::Asserted => self.asserted = true,
             Token::Expect => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
             _ => {}
         }
         Some(())
     }
+}
+
+/// A token (RFC 9110, section 9.1), and not CONNECT, which has no path.
+fn is_method(method: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !method.is_empty() && method != b"CONNECT" && method.iter().all(is_token)
 }
 
 /// `application/grpc`, with or without `+proto` and parameters; not `application/grpc-web`.

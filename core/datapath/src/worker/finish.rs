@@ -245,6 +245,8 @@ impl Worker {
             http2.goaway(error.code, error.reason);
         }
         if !is_client {
+            self.count(Counter::UpstreamProtocolErrors);
+            self.make_room(slot);
             self.close_connection(slot);
             return;
         }
@@ -289,7 +291,7 @@ impl Worker {
         let _ = self.poll.registry().deregister(connection.transport.stream_mut());
         let streams = connection.exchanges();
         self.count(Counter::UpstreamConnectionsClosed);
-        self.leave_pool(slot, connection.side, connection.stage);
+        self.leave_pool(slot, connection.side, connection.ready);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];
             let (headed, ended) = (half.headed, half.ended);

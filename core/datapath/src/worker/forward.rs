@@ -171,7 +171,8 @@ impl Worker {
             connection,
             stream,
             send_window: http2.initial_send_window(),
-            receive_window: self.snapshot.limits.stream_window_bytes as i32,
+            receive_window: http2.stream_window() as i32,
+            credit_at: http2.stream_window() / 2,
             ..Half::ABSENT
         };
         self.mark(connection);
@@ -212,14 +213,27 @@ impl Worker {
         if !is_connected(connection.transport.stream()) {
             return;
         }
-        let Side::Upstream { pool, endpoint } = connection.side else { return };
         connection.stage = Stage::Open;
-        connection.head_since_ms = self.clock.now_ms;
-        let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
-        target.connecting = target.connecting.saturating_sub(1);
-        target.succeeded();
-        self.count(Counter::UpstreamConnections);
         self.speak_http2(slot, Role::Client);
+    }
+
+    /// The backend's SETTINGS have arrived.
+    pub(super) fn upstream_settled(&mut self, slot: u32) {
+        let now_ms = self.clock.now_ms;
+        let Some(connection) = self.connections.get(slot) else { return };
+        let Side::Upstream { pool, endpoint } = connection.side else { return };
+        if !connection.ready {
+            connection.ready = true;
+            let chosen = &mut self.pools[pool as usize];
+            let keepalive_ms = chosen.backend.keepalive_time_ms;
+            let target = &mut chosen.endpoints[endpoint as usize];
+            target.connecting = target.connecting.saturating_sub(1);
+            target.succeeded();
+            self.count(Counter::UpstreamConnections);
+            if keepalive_ms > 0 {
+                self.arm_connection(slot, now_ms + keepalive_ms);
+            }
+        }
         self.drain_queue(pool);
     }
 
@@ -258,7 +272,7 @@ impl Worker {
         let Some(connection) = self.connections.get(slot) else { return };
         if let Side::Upstream { pool, endpoint } = connection.side {
             let idle = connection.stream_count() == 0;
-            let connecting = connection.stage == Stage::Connecting;
+            let connecting = !connection.ready;
             let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
             if !connecting {
                 target.connections.retain(|&held| held != slot);
@@ -270,11 +284,11 @@ impl Worker {
     }
 
     /// Nothing refers to the connection as one that takes requests.
-    pub(super) fn leave_pool(&mut self, slot: u32, side: Side, stage: Stage) {
+    pub(super) fn leave_pool(&mut self, slot: u32, side: Side, ready: bool) {
         let Side::Upstream { pool, endpoint } = side else { return };
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.retain(|&held| held != slot);
-        if stage == Stage::Connecting {
+        if !ready {
             target.connecting = target.connecting.saturating_sub(1);
             self.connect_failed(pool, endpoint);
         }

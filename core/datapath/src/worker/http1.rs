@@ -164,7 +164,7 @@ impl Worker {
 
     fn read_body(&mut self, slot: u32, exchange: u32, bytes: &[u8], at: &mut usize) -> Result<bool, Http1Error> {
         let held = self.exchanges[exchange].pending[UPSTREAM].as_ref().map_or(0, |pending| pending.left());
-        let window = self.snapshot.limits.stream_window_bytes as usize;
+        let window = self.snapshot.stream_window() as usize;
         let Some(http1) = self.connections.get(slot).and_then(Connection::http1) else { return Ok(false) };
         if http1.body_read() || held >= window {
             http1.stalled = true;

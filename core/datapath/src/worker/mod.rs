@@ -60,7 +60,7 @@ const SPARE_HEADS: usize = 1024;
 /// What stands in the timing wheel.
 #[derive(Debug, Clone, Copy)]
 enum Key {
-    Exchange(u32, u32),
+    Exchange(u32),
     Connection(u32),
     /// Endpoints of a pool may be connected to again.
     Pool(u32),
@@ -114,6 +114,8 @@ pub struct Worker {
     series: Vec<Arc<Series>>,
     series_index: SeriesIndex,
     log: Option<Log>,
+    /// Every client was asked to go; those who come now are asked at once.
+    closing: bool,
     stopping: bool,
 }
 
@@ -142,6 +144,11 @@ impl Worker {
                 let slot = event.token().0 as u32;
                 if event.is_writable() {
                     self.writable(slot);
+                }
+                if (event.is_read_closed() || event.is_error())
+                    && let Some(connection) = self.connections.get(slot)
+                {
+                    connection.peer_ended = true;
                 }
                 if event.is_readable() || event.is_error() || event.is_read_closed() {
                     self.readable(slot);

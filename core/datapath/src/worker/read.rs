@@ -4,6 +4,7 @@ use super::Worker;
 use super::connection::{CONTROL_HIGH_WATER, Protocol, Stage};
 use super::exchange::{CLIENT, UPSTREAM};
 use crate::http1::{self, sniff};
+use crate::http2::frame::DATA;
 use crate::http2::{ConnectionError, Event, Role};
 use crate::observe::counters::Counter;
 use crate::tls::Alpn;
@@ -28,7 +29,10 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.buffer);
         let kept = connection.input.len();
         buffer[..kept].copy_from_slice(&connection.input);
-        let outcome = connection.transport.read(&mut buffer[kept..]);
+        let outcome = match kept == buffer.len() {
+            true => Err(ErrorKind::WouldBlock.into()),
+            false => connection.transport.read(&mut buffer[kept..]),
+        };
         if connection.transport.wants_write() {
             self.mark(slot);
         }
@@ -40,7 +44,7 @@ impl Worker {
                         if connection.is_client() { Counter::BytesFromClients } else { Counter::BytesFromBackends };
                     self.mailbox.stats.counters.add(from, read as u64);
                     connection.active_ms = self.clock.now_ms;
-                    if kept + read == buffer.len() || connection.transport.may_hold_more() {
+                    if kept + read == buffer.len() || connection.transport.may_hold_more() || connection.peer_ended {
                         self.again.push(slot);
                     }
                 }
@@ -50,6 +54,10 @@ impl Worker {
                 // Input that waited for its turn.
                 if kept > 0 && self.connections.get(slot).and_then(|c| c.http1()).is_some_and(|http1| !http1.stalled) {
                     self.process_and_keep(slot, &buffer[..kept]);
+                    // The socket's own edge may have come while its bytes were left waiting.
+                    if self.connections.peek(slot).is_some_and(|connection| connection.input.len() < kept) {
+                        self.again.push(slot);
+                    }
                 }
             }
             Err(_) => self.peer_closed(slot),
@@ -181,7 +189,11 @@ impl Worker {
         let Some(connection) = self.connections.get(slot) else { return };
         let waits = !connection.input.is_empty();
         let unfinished = match &connection.protocol {
-            Protocol::Http2(http2) => http2.in_header_block() || !http2.is_settled(),
+            Protocol::Http2(http2) => {
+                // DATA may be slow where the line is; everything else is small.
+                let frame_waits = waits && connection.input.get(3) != Some(&DATA);
+                frame_waits || http2.in_header_block() || !http2.is_settled()
+            }
             Protocol::Http1(http1) => waits && http1.exchange.is_none(),
             Protocol::Unknown => true,
         };

@@ -10,9 +10,13 @@ use super::{Worker, answer};
 use crate::http2::frame::MAX_FRAME_SIZE;
 use crate::http2::hpack::HeaderList;
 use crate::http2::{ConnectionError, ErrorCode};
+use crate::shared::Shared;
+use crate::snapshot::document::Limits;
 
 /// DATA smaller than this that a window forces on us although more is waiting counts as a glitch of the window's owner.
 const TINY: usize = 64;
+/// Bodies up to this are kept for a retry without asking the budget.
+const KEPT_FREELY: usize = 4 << 10;
 /// A pending buffer gives back what it has sent when that is at least this much.
 const COMPACT_AT: usize = 64 << 10;
 
@@ -60,9 +64,21 @@ impl Worker {
             return Ok(());
         }
         if side == CLIENT {
-            keep_for_retry(exchange, bytes, self.snapshot.limits.retry_buffer_bytes as usize);
+            keep_for_retry(exchange, bytes, &self.snapshot.limits, &self.shared);
         }
         let to = exchange.sides[1 - side];
+        let generation = exchange.generation;
+        if self.connections.peek(to.connection).is_some_and(|towards| towards.backlog() >= HIGH_WATER) {
+            self.make_room(to.connection);
+            if self.exchanges.current(slot, generation).is_none() {
+                return Ok(());
+            }
+        }
+        let exchange = &mut self.exchanges[slot];
+        if exchange.sides[1 - side].connection != to.connection {
+            // It went with its connection, and what it sent meanwhile was kept for a retry.
+            return Ok(());
+        }
         if exchange.pending[1 - side].is_none()
             && to.connection != NONE
             && let Some((from, towards)) = self.connections.pair(connection, to.connection)
@@ -75,7 +91,7 @@ impl Worker {
                 }
                 let half = &mut exchange.sides[side];
                 half.uncredited += bytes.len() as u32;
-                if !end_stream && half.uncredited >= self.snapshot.limits.stream_window_bytes / 2 {
+                if !end_stream && half.uncredited >= half.credit_at {
                     if let Some(http2) = from.http2() {
                         http2.window_update(stream, half.uncredited);
                         half.receive_window += half.uncredited as i32;
@@ -193,7 +209,7 @@ impl Worker {
             return;
         }
         half.uncredited += bytes;
-        if half.ended || half.uncredited < self.snapshot.limits.stream_window_bytes / 2 {
+        if half.ended || half.uncredited < half.credit_at {
             return;
         }
         let increment = std::mem::take(&mut half.uncredited);
@@ -256,24 +272,28 @@ impl Worker {
                 }
             }
         }
-        if let Some(pool) = self.pool_of(slot) {
-            self.drain_queue(pool);
-        }
+        self.upstream_settled(slot);
         Ok(())
     }
 }
 
-/// What a safe retry would need to send again.
+/// What a safe retry would need to send again. Small requests are kept for nothing; larger ones count.
 #[inline]
-fn keep_for_retry(exchange: &mut Exchange, bytes: &[u8], limit: usize) {
+fn keep_for_retry(exchange: &mut Exchange, bytes: &[u8], limits: &Limits, shared: &Shared) {
     let Some(head) = &mut exchange.head else { return };
     if !head.replayable {
         return;
     }
-    if head.body.len() + bytes.len() > limit {
-        head.replayable = false;
-        head.body = Vec::new();
-        return;
+    let length = head.body.len() + bytes.len();
+    if length > KEPT_FREELY {
+        let fits = length <= limits.retry_buffer_bytes as usize;
+        if !fits || !shared.charge(length - head.charged, limits.max_buffer_bytes) {
+            head.replayable = false;
+            head.body = Vec::new();
+            shared.refund(std::mem::take(&mut head.charged));
+            return;
+        }
+        head.charged = length;
     }
     head.body.extend_from_slice(bytes);
 }

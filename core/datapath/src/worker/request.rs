@@ -5,7 +5,6 @@ use super::connection::Protocol;
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::{Facts, parse_timeout};
 use super::{Head, Worker};
-use crate::bytes::wheel::Armed;
 use crate::http2::hpack::{HeaderList, Token};
 use crate::http2::{ConnectionError, ErrorCode};
 
@@ -21,11 +20,17 @@ impl Worker {
         end_stream: bool,
         list: &mut HeaderList,
     ) -> Result<(), ConnectionError> {
-        let facts = match Facts::read(&self.dictionary, list) {
+        let mut facts = match Facts::read(&self.dictionary, list) {
             Some(facts) if !list.is_malformed() => facts,
             _ if list.is_oversize() => return self.refuse_oversize(connection, stream, end_stream),
             _ => return self.reset_offender(connection, stream),
         };
+        if facts.repeated {
+            for token in [Token::ForwardedProto, Token::RequestId] {
+                list.keep_last(&self.dictionary, token);
+            }
+            facts = Facts::read(&self.dictionary, list).unwrap_or(facts);
+        }
         if end_stream && facts.content_length != u64::MAX && facts.content_length > 0 {
             return self.reset_offender(connection, stream);
         }
@@ -111,25 +116,34 @@ impl Worker {
     pub(super) fn open_bare_exchange(&mut self, connection: u32, stream: u32, end_stream: bool, grpc: bool) -> u32 {
         let slot = self.exchanges.open();
         let mut send_window = i32::MAX;
-        let mut receive_window = self.snapshot.limits.stream_window_bytes as i32;
+        let (mut receive_window, mut credit_at) = (i32::MAX, u32::MAX);
         if let Some(connection) = self.connections.get(connection) {
             connection.requests += 1;
             match &mut connection.protocol {
                 Protocol::Http2(http2) => {
                     http2.insert_stream(stream, slot);
                     send_window = http2.initial_send_window();
+                    receive_window = http2.stream_window() as i32;
+                    credit_at = http2.stream_window() / 2;
                 }
                 Protocol::Http1(http1) => {
                     http1.exchange = Some(slot);
-                    receive_window = i32::MAX;
                 }
                 Protocol::Unknown => {}
             }
         }
         let exchange = &mut self.exchanges[slot];
         exchange.phase = Phase::Queued;
-        exchange.sides[CLIENT] =
-            Half { connection, stream, send_window, receive_window, ended: end_stream, headed: true, ..Half::ABSENT };
+        exchange.sides[CLIENT] = Half {
+            connection,
+            stream,
+            send_window,
+            receive_window,
+            credit_at,
+            ended: end_stream,
+            headed: true,
+            ..Half::ABSENT
+        };
         exchange.sides[UPSTREAM] = Half::ABSENT;
         exchange.pool = NONE;
         exchange.method = 0;
@@ -140,10 +154,10 @@ impl Worker {
         exchange.started_ns = self.clock.now_ns;
         exchange.deadline_ms = 0;
         exchange.idle_timeout_ms = 0;
+        exchange.active_ms = self.clock.now_ms;
         exchange.status = 0;
         exchange.grpc_status = u8::MAX;
         exchange.reason = "";
-        exchange.armed = Armed::default();
         slot
     }
 
@@ -218,6 +232,9 @@ impl Worker {
     /// The heads of finished requests serve the next ones, unless they grew unusually large.
     #[inline]
     pub(super) fn reuse_head(&mut self, mut head: Box<Head>) {
+        if head.charged > 0 {
+            self.shared.refund(std::mem::take(&mut head.charged));
+        }
         if self.spare_heads.len() < super::SPARE_HEADS && head.list.footprint() < 8 << 10 {
             head.list.clear();
             head.original = None;

@@ -26,7 +26,8 @@ impl Worker {
         if fields.status < 200 {
             if end_stream || fields.status == 101 {
                 self.fail(slot, answer::BAD_RESPONSE);
-            } else if exchange.transcoding.is_none() {
+            } else if fields.status != 100 && !exchange.grpc && exchange.transcoding.is_none() {
+                // gRPC knows no interim responses, and 100 is ours to say.
                 self.send_headers(slot, fields.status, false, list);
             }
             return;
@@ -44,6 +45,9 @@ impl Worker {
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
             head.body.clear();
+            if head.charged > 0 {
+                self.shared.refund(std::mem::take(&mut head.charged));
+            }
         }
         if exchange.transcoding.is_some() {
             self.transcoded_head(slot, fields.status, end_stream, list);

@@ -76,6 +76,7 @@ impl Worker {
             series: Vec::new(),
             series_index: SeriesIndex::default(),
             log: None,
+            closing: false,
             stopping: false,
         };
         worker.adopt(snapshot);
@@ -126,7 +127,7 @@ impl Worker {
         let limits = &self.snapshot.limits;
         http2::Config {
             max_concurrent_streams: limits.max_concurrent_streams,
-            stream_window: limits.stream_window_bytes,
+            stream_window: self.snapshot.stream_window(),
             connection_window: limits.connection_window_bytes,
             headers: Limits { bytes: limits.max_header_bytes as usize, fields: limits.max_headers.min(200) as usize },
         }
@@ -151,7 +152,9 @@ impl Worker {
         let mut connection = Connection::new(Side::Client, transport, Stage::Open, now_ms);
         connection.listener = Some(listener);
         self.count(Counter::ClientConnections);
-        if age_ms > 0 {
+        if self.closing {
+            connection.drain_ms = now_ms + 1;
+        } else if age_ms > 0 {
             let jittered = age_ms - age_ms / 10 + self.next_random() % (age_ms / 5).max(1);
             connection.drain_ms = now_ms + jittered;
             connection.end_ms = now_ms + jittered + grace_ms;
@@ -162,7 +165,7 @@ impl Worker {
             self.mailbox.clients.fetch_sub(1, Relaxed);
             return;
         }
-        self.arm_connection(slot, now_ms + timeout_ms);
+        self.arm_connection(slot, if self.closing { now_ms + 1 } else { now_ms + timeout_ms });
         self.readable(slot);
     }
 

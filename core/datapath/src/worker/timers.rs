@@ -7,6 +7,9 @@ use crate::http2::ErrorCode;
 use crate::observe::counters::Counter;
 use std::rc::Rc;
 
+/// When a connection on which nothing was said yet is asked again to go.
+const UNKNOWN_RETRY_MS: u64 = 100;
+
 impl Worker {
     pub(super) fn arm_connection(&mut self, slot: u32, at_ms: u64) {
         if let Some(connection) = self.connections.get(slot) {
@@ -20,8 +23,7 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         if exchange.deadline_ms == 0 || at_ms < exchange.deadline_ms {
             exchange.deadline_ms = at_ms;
-            let key = Key::Exchange(slot, exchange.generation);
-            self.wheel.arm(&mut exchange.armed, key, at_ms);
+            self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), at_ms);
         }
     }
 
@@ -32,10 +34,9 @@ impl Worker {
         self.wheel.advance(self.clock.now_ms, &mut due);
         for (key, tick) in due.drain(..) {
             match key {
-                Key::Exchange(slot, generation) => {
-                    let current = self.exchanges.current(slot, generation);
-                    if current.is_some_and(|exchange| exchange.armed.take(tick)) {
-                        self.exchange_due(slot, generation);
+                Key::Exchange(slot) => {
+                    if self.exchanges[slot].armed.take(tick) && self.exchanges[slot].live {
+                        self.exchange_due(slot);
                     }
                 }
                 Key::Connection(slot) => {
@@ -49,9 +50,10 @@ impl Worker {
         self.due = due;
     }
 
-    fn exchange_due(&mut self, slot: u32, generation: u32) {
+    fn exchange_due(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
         let exchange = &mut self.exchanges[slot];
+        let generation = exchange.generation;
         if exchange.phase == Phase::Answered {
             return;
         }
@@ -78,7 +80,7 @@ impl Worker {
         if at_ms == u64::MAX {
             return;
         }
-        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot, generation), at_ms);
+        self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), at_ms);
     }
 
     fn connection_due(&mut self, slot: u32) {
@@ -87,9 +89,19 @@ impl Worker {
         let (header_timeout_ms, idle_timeout_ms) = (limits.header_timeout_ms, limits.idle_timeout_ms);
         let body_timeout_ms = limits.body_timeout_ms;
         let (keepalive_ms, keepalive_timeout_ms) = (limits.keepalive_time_ms, limits.keepalive_timeout_ms);
+        let pool = self.pool_of(slot).and_then(|pool| self.pools.get(pool as usize));
+        let (keepalive_backend_ms, keepalive_backend_timeout_ms) =
+            pool.map_or((0, 0), |pool| (pool.backend.keepalive_time_ms, pool.backend.keepalive_timeout_ms));
+        let connect_timeout_ms = pool.map_or(0, |pool| pool.backend.connect_timeout_ms);
+        let keepalive_timeout_ms = if pool.is_some() { keepalive_backend_timeout_ms } else { keepalive_timeout_ms };
         let Some(connection) = self.connections.get(slot) else { return };
-        if connection.stage == Stage::Connecting {
-            self.close_connection(slot);
+        if !connection.is_client() && !connection.ready {
+            let at_ms = connection.opened_ms + connect_timeout_ms;
+            if now_ms >= at_ms {
+                self.close_connection(slot);
+            } else {
+                self.arm_connection(slot, at_ms);
+            }
             return;
         }
         if connection.end_ms > 0 && now_ms >= connection.end_ms {
@@ -126,6 +138,9 @@ impl Worker {
             }
             return;
         }
+        if keepalive_backend_ms > 0 && streams > 0 && ping_sent_ms == 0 && now_ms >= active_ms + keepalive_backend_ms {
+            self.ping(slot);
+        }
         let mut next = if is_http1 && streams > 0 { active_ms.max(now_ms) + body_timeout_ms } else { u64::MAX };
         let mut consider = |at_ms: u64| next = next.min(at_ms);
         if head_since_ms > 0 {
@@ -142,6 +157,12 @@ impl Worker {
             if keepalive_ms > 0 {
                 consider(active_ms + keepalive_ms);
             }
+        }
+        if !is_client && keepalive_backend_ms > 0 {
+            consider(now_ms + keepalive_backend_ms);
+        }
+        if ping_sent_ms > 0 || (!is_client && keepalive_backend_ms > 0) {
+            consider(now_ms + keepalive_timeout_ms);
         }
         if is_client && keepalive_ms > 0 && ping_sent_ms == 0 && now_ms >= active_ms + keepalive_ms {
             self.ping(slot);
@@ -190,15 +211,25 @@ impl Worker {
         let http2 = match &mut connection.protocol {
             Protocol::Http2(http2) => http2,
             Protocol::Http1(http1) => {
-                // The next answer says `Connection: close`.
-                connection.drain_announced = true;
+                // The next answer says `Connection: close`; who asks nothing more is left alone for a second.
                 if let Some(reply) = &mut http1.reply {
                     reply.keep_alive = false;
                 }
+                let idle = http1.exchange.is_none() && connection.input.is_empty();
+                connection.drained = announced;
+                connection.drain_announced = true;
+                connection.drain_ms = now_ms + 1_000;
+                if announced && idle {
+                    self.close_after_flush(slot);
+                } else if !announced {
+                    self.arm_connection(slot, now_ms + 1_000);
+                }
                 return;
             }
+            // Its first request may be on its way.
             Protocol::Unknown => {
-                self.close_connection(slot);
+                connection.drain_ms = now_ms + UNKNOWN_RETRY_MS;
+                self.arm_connection(slot, now_ms + UNKNOWN_RETRY_MS);
                 return;
             }
         };
@@ -222,6 +253,7 @@ impl Worker {
 
     /// Every client is asked to go.
     pub(super) fn close_connections(&mut self) {
+        self.closing = true;
         for slot in self.connections.keys() {
             self.drain_connection(slot);
         }

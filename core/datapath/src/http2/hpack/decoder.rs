@@ -1,6 +1,6 @@
 //! Decoding of header blocks (RFC 7541, section 3).
 
-use super::field::{Field, name_is_valid, value_is_valid};
+use super::field::{Field, value_is_valid};
 use super::list::{Header, HeaderList, Limits, Literal, Name, Span};
 use super::{Dictionary, TABLE_SIZE, Token, huffman, integer};
 use std::collections::VecDeque;
@@ -17,7 +17,12 @@ pub struct Decoder {
     table: VecDeque<Rc<Field>>,
     size: usize,
     limit: Option<usize>,
+    /// The last credential: (as it was coded, its text).
+    credential: Option<Box<(Vec<u8>, Vec<u8>)>>,
 }
+
+/// Credentials from this length on are worth remembering: decoding one costs more than comparing it with the last.
+const LONG_CREDENTIAL: usize = 64;
 
 impl Decoder {
     fn limit(&self) -> usize {
@@ -93,22 +98,25 @@ impl Decoder {
         let indexed = first & 0x40 != 0;
         let text_before = list.text.len();
         let index = integer::read(block, at, if indexed { 6 } else { 4 }).ok_or(DecodeError)?;
-        let (name, token, mut well_formed) = match index {
+        let (name, known) = match index {
             0 => {
                 let span = read_string(block, at, &mut list.text)?;
                 let name = &list.text[span.start as usize..span.end as usize];
-                (Name::Text(span), Token::of(name), name_is_valid(name))
+                (Name::Text(span), dictionary.known_name(name))
             }
-            1..=61 => (Name::Static(index as u8), dictionary.fields[index - 1].token(), true),
+            1..=61 => (Name::Static(index as u8), dictionary.fields[index - 1].known_name()),
             _ => {
                 let field = self.table.get(index - 62).ok_or(DecodeError)?;
-                (Name::Shared(field.clone()), field.token(), name_is_valid(field.name()))
+                (Name::Shared(field.clone()), field.known_name())
             }
         };
-        let coded = !indexed && token == Token::Authorization && block.get(*at).is_some_and(|byte| byte & 0x80 != 0);
-        let value =
-            if coded { read_coded(block, at, &mut list.text)? } else { read_string(block, at, &mut list.text)? };
-        well_formed &= coded || value_is_valid(&list.text[value.start as usize..value.end as usize]);
+        let (token, mut well_formed) = (known.token, known.well_formed);
+        let value = if token == Token::Authorization {
+            self.read_credential(block, at, &mut list.text)?
+        } else {
+            read_string(block, at, &mut list.text)?
+        };
+        well_formed &= value_is_valid(&list.text[value.start as usize..value.end as usize]);
         let name_length = match &name {
             Name::Static(entry) => dictionary.fields[*entry as usize - 1].name().len(),
             Name::Shared(field) => field.name().len(),
@@ -118,20 +126,50 @@ impl Decoder {
         let header = if indexed {
             let bytes = |span: Span| &list.text[span.start as usize..span.end as usize];
             let field = match &name {
-                Name::Static(entry) => dictionary.field(dictionary.fields[*entry as usize - 1].name(), bytes(value)),
-                Name::Shared(named) => dictionary.field(named.name(), bytes(value)),
-                Name::Text(span) => dictionary.field(bytes(*span), bytes(value)),
+                Name::Static(entry) => {
+                    dictionary.named_field(known, dictionary.fields[*entry as usize - 1].name(), bytes(value))
+                }
+                Name::Shared(named) => dictionary.named_field(known, named.name(), bytes(value)),
+                Name::Text(span) => dictionary.named_field(known, bytes(*span), bytes(value)),
             };
             list.text.truncate(text_before);
             self.insert(field.clone());
             Header::Shared(field)
         } else {
-            Header::Literal(Literal { name, token, value, coded, never_indexed: first & 0x10 != 0 })
+            Header::Literal(Literal { name, token, value, never_indexed: first & 0x10 != 0 })
         };
         if !admit(list, limits, header, size, well_formed) {
             list.text.truncate(text_before);
         }
         Ok(())
+    }
+}
+
+impl Decoder {
+    /// As `read_string`. Clients send the same token with every request and keep it out of the table: the last one is
+    /// recognised by its coded bytes and not decoded again.
+    fn read_credential(&mut self, block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, DecodeError> {
+        let mut behind = *at;
+        let huffman = block.get(*at).is_some_and(|byte| byte & 0x80 != 0);
+        let length = integer::read(block, &mut behind, 7).ok_or(DecodeError)?;
+        let coded = block.get(behind..behind + length).ok_or(DecodeError)?;
+        if !huffman || length < LONG_CREDENTIAL {
+            return read_string(block, at, text);
+        }
+        *at = behind + length;
+        let start = text.len() as u32;
+        match &mut self.credential {
+            Some(last) if last.0 == coded => text.extend_from_slice(&last.1),
+            last => {
+                huffman::decode(coded, text).map_err(|_| DecodeError)?;
+                let last = last.get_or_insert_default();
+                last.0.clear();
+                last.0.extend_from_slice(coded);
+                last.1.clear();
+                last.1.extend_from_slice(&text[start as usize..]);
+            }
+        }
+        Ok(Span { start, end: text.len() as u32 })
     }
 }
 
@@ -147,7 +185,7 @@ fn admit(list: &mut HeaderList, limits: Limits, header: Header, size: usize, wel
     true
 }
 
-fn read_coded(block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, DecodeError> {
+fn read_plain(block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, DecodeError> {
     let length = integer::read(block, at, 7).ok_or(DecodeError)?;
     let bytes = block.get(*at..*at + length).ok_or(DecodeError)?;
     *at += length;
@@ -159,7 +197,7 @@ fn read_coded(block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, 
 #[inline]
 fn read_string(block: &[u8], at: &mut usize, text: &mut Vec<u8>) -> Result<Span, DecodeError> {
     if block.get(*at).ok_or(DecodeError)? & 0x80 == 0 {
-        return read_coded(block, at, text);
+        return read_plain(block, at, text);
     }
     let length = integer::read(block, at, 7).ok_or(DecodeError)?;
     let bytes = block.get(*at..*at + length).ok_or(DecodeError)?;

@@ -123,7 +123,7 @@ impl Encoder {
             }
         }
         let value = &list.text[literal.value.start as usize..literal.value.end as usize];
-        integer::write(out, if literal.coded { 0x80 } else { 0 }, 7, value.len());
+        integer::write(out, 0, 7, value.len());
         out.extend_from_slice(value);
     }
 

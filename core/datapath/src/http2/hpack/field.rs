@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// A name and a value, with what would otherwise be found out again for every request.
 #[derive(Debug)]
 pub struct Field {
-    bytes: Box<[u8]>,
+    bytes: Bytes,
     name_length: u32,
     pub(super) hash: u32,
     token: Token,
@@ -19,22 +19,53 @@ pub struct Field {
     pub(super) static_name: u8,
 }
 
+/// Name and value, one behind the other. Most fit into the field itself, which saves an allocation for each that a
+/// client adds to its table; `traceparent`, which many add with every request, has 66 bytes.
+#[derive(Debug)]
+enum Bytes {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(Box<[u8]>),
+}
+
+const SHORT: usize = 86;
+
+impl Bytes {
+    #[inline(always)]
+    fn get(&self) -> &[u8] {
+        match self {
+            Bytes::Short { length, bytes } => &bytes[..*length as usize],
+            Bytes::Long(bytes) => bytes,
+        }
+    }
+
+    fn join(name: &[u8], value: &[u8]) -> Bytes {
+        let length = name.len() + value.len();
+        if length > SHORT {
+            return Bytes::Long([name, value].concat().into_boxed_slice());
+        }
+        let mut bytes = [0; SHORT];
+        bytes[..name.len()].copy_from_slice(name);
+        bytes[name.len()..length].copy_from_slice(value);
+        Bytes::Short { length: length as u8, bytes }
+    }
+}
+
 impl Field {
     pub fn name(&self) -> &[u8] {
-        &self.bytes[..self.name_length as usize]
+        &self.bytes.get()[..self.name_length as usize]
     }
     pub fn value(&self) -> &[u8] {
-        &self.bytes[self.name_length as usize..]
+        &self.bytes.get()[self.name_length as usize..]
     }
     pub fn token(&self) -> Token {
         self.token
     }
     /// As the tables count it (RFC 7541, section 4.1).
     pub fn size(&self) -> usize {
-        self.bytes.len() + 32
+        self.bytes.get().len() + 32
     }
     pub(super) fn same(&self, other: &Field) -> bool {
-        self.name_length == other.name_length && self.bytes == other.bytes
+        self.name_length == other.name_length && self.bytes.get() == other.bytes.get()
     }
 }
 
@@ -43,12 +74,37 @@ impl Field {
 pub struct Dictionary {
     pub(super) fields: Vec<Rc<Field>>,
     seed: u64,
+    /// Indices in the static table of the first entry of each name, by the name's length.
+    names: [Vec<u8>; LONGEST_STATIC_NAME + 1],
+}
+
+/// `access-control-allow-origin`.
+const LONGEST_STATIC_NAME: usize = 27;
+
+/// What is known of a name that a table holds already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownName {
+    pub(super) token: Token,
+    pub(super) static_name: u8,
+    pub(super) well_formed: bool,
+}
+
+impl Field {
+    pub(super) fn known_name(&self) -> KnownName {
+        KnownName { token: self.token, static_name: self.static_name, well_formed: name_is_valid(self.name()) }
+    }
 }
 
 impl Dictionary {
     /// `seed` must be unpredictable to clients, or they could choose fields that collide.
     pub fn new(seed: u64) -> Self {
-        let mut dictionary = Dictionary { fields: Vec::with_capacity(STATIC_FIELDS.len()), seed };
+        let mut names: [Vec<u8>; LONGEST_STATIC_NAME + 1] = Default::default();
+        for (index, (name, _)) in (1..).zip(STATIC_FIELDS) {
+            if index == 1 || STATIC_FIELDS[index as usize - 2].0 != name {
+                names[name.len()].push(index);
+            }
+        }
+        let mut dictionary = Dictionary { fields: Vec::with_capacity(STATIC_FIELDS.len()), seed, names };
         for (name, value) in STATIC_FIELDS {
             let field = dictionary.build(name.as_bytes(), value.as_bytes());
             dictionary.fields.push(Rc::new(field));
@@ -64,21 +120,43 @@ impl Dictionary {
         Rc::new(self.build(name, value))
     }
 
+    /// The same for a name that is known already.
+    pub(super) fn named_field(&self, known: KnownName, name: &[u8], value: &[u8]) -> Rc<Field> {
+        Rc::new(self.build_named(known, name, value))
+    }
+
+    pub(super) fn known_name(&self, name: &[u8]) -> KnownName {
+        let named = self.names.get(name.len()).into_iter().flatten();
+        let found = named.copied().find(|&index| STATIC_FIELDS[index as usize - 1].0.as_bytes() == name);
+        KnownName { token: Token::of(name), static_name: found.unwrap_or(0), well_formed: name_is_valid(name) }
+    }
+
     fn build(&self, name: &[u8], value: &[u8]) -> Field {
-        let mut bytes = Vec::with_capacity(name.len() + value.len());
-        bytes.extend_from_slice(name);
-        bytes.extend_from_slice(value);
-        let at = |found: Option<usize>| found.map_or(0, |index| index as u8 + 1);
+        self.build_named(self.known_name(name), name, value)
+    }
+
+    fn build_named(&self, known: KnownName, name: &[u8], value: &[u8]) -> Field {
+        let bytes = Bytes::join(name, value);
         Field {
-            hash: hash(self.seed ^ name.len() as u64, &bytes) as u32,
-            bytes: bytes.into_boxed_slice(),
+            hash: hash(self.seed ^ name.len() as u64, bytes.get()) as u32,
+            bytes,
             name_length: name.len() as u32,
-            token: Token::of(name),
-            well_formed: name_is_valid(name) && value_is_valid(value),
-            static_index: at(STATIC_FIELDS.iter().position(|f| f.0.as_bytes() == name && f.1.as_bytes() == value)),
-            static_name: at(STATIC_FIELDS.iter().position(|f| f.0.as_bytes() == name)),
+            token: known.token,
+            well_formed: known.well_formed && value_is_valid(value),
+            static_index: static_index(known.static_name, value),
+            static_name: known.static_name,
         }
     }
+}
+
+/// The entry of the static table with this value, among those of the name whose first entry is `first`.
+fn static_index(first: u8, value: &[u8]) -> u8 {
+    if first == 0 {
+        return 0;
+    }
+    let name = STATIC_FIELDS[first as usize - 1].0;
+    let entries = (first..).zip(&STATIC_FIELDS[first as usize - 1..]).take_while(|(_, field)| field.0 == name);
+    entries.into_iter().find(|(_, field)| field.1.as_bytes() == value).map_or(0, |(index, _)| index)
 }
 
 /// RFC 9113, section 8.2.1, and the token rule of RFC 9110: what passes here may be written into HTTP/1.1 too.

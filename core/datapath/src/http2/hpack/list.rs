@@ -23,8 +23,6 @@ pub struct Literal {
     pub(super) name: Name,
     pub(super) token: Token,
     pub(super) value: Span,
-    /// The value is still Huffman-coded: nobody needed to read it.
-    pub(super) coded: bool,
     pub(super) never_indexed: bool,
 }
 
@@ -103,7 +101,6 @@ impl HeaderList {
         }
     }
 
-    /// The value; of a credential that is still coded, the coded bytes (see `decode_value`).
     #[inline]
     pub fn value<'a>(&'a self, dictionary: &'a Dictionary, index: usize) -> &'a [u8] {
         match &self.headers[index] {
@@ -121,27 +118,6 @@ impl HeaderList {
         }
     }
 
-    pub fn is_coded(&self, index: usize) -> bool {
-        matches!(&self.headers[index], Header::Literal(Literal { coded: true, .. }))
-    }
-
-    /// Turns a value that is still Huffman-coded into text. False: the coding was wrong, or what it held is not allowed.
-    pub fn decode_value(&mut self, index: usize) -> bool {
-        let Header::Literal(literal) = &mut self.headers[index] else { return true };
-        if !literal.coded {
-            return true;
-        }
-        let coded = self.text[literal.value.start as usize..literal.value.end as usize].to_vec();
-        let start = self.text.len();
-        if super::huffman_decode(&coded, &mut self.text).is_err() || !value_is_valid(&self.text[start..]) {
-            self.text.truncate(start);
-            return false;
-        }
-        literal.value = Span { start: start as u32, end: self.text.len() as u32 };
-        literal.coded = false;
-        true
-    }
-
     pub fn push_shared(&mut self, field: &Rc<Field>) {
         self.headers.push(Header::Shared(field.clone()));
     }
@@ -157,7 +133,6 @@ impl HeaderList {
             name: Name::Text(name_span),
             token,
             value,
-            coded: false,
             never_indexed: token.is_credential(),
         }));
         true
@@ -199,7 +174,7 @@ impl HeaderList {
         let value = self.append(value);
         let (token, name) = (named.token(), Name::Shared(named.clone()));
         let never_indexed = token.is_credential();
-        self.headers.push(Header::Literal(Literal { name, token, value, coded: false, never_indexed }));
+        self.headers.push(Header::Literal(Literal { name, token, value, never_indexed }));
     }
 
     /// Adds a pseudo field, which has to stand before all others.
@@ -217,7 +192,7 @@ impl HeaderList {
         let token = self.token(dictionary, index);
         let value = self.append(value);
         let never_indexed = token.is_credential();
-        self.headers[index] = Header::Literal(Literal { name, token, value, coded: false, never_indexed });
+        self.headers[index] = Header::Literal(Literal { name, token, value, never_indexed });
     }
 
     pub fn set_shared(&mut self, index: usize, field: &Rc<Field>) {
@@ -244,6 +219,16 @@ impl HeaderList {
     pub fn remove_prefixed(&mut self, dictionary: &Dictionary, prefix: &[u8]) {
         for index in (0..self.len()).rev() {
             if self.name(dictionary, index).starts_with(prefix) {
+                self.headers.remove(index);
+            }
+        }
+    }
+
+    /// Of several fields of this kind the last alone stays.
+    pub fn keep_last(&mut self, dictionary: &Dictionary, token: Token) {
+        let last = (0..self.len()).rfind(|&index| self.token(dictionary, index) == token);
+        for index in (0..last.unwrap_or(0)).rev() {
+            if self.token(dictionary, index) == token {
                 self.headers.remove(index);
             }
         }
