@@ -2,11 +2,15 @@
 
 use super::connection::{Protocol, Side, Stage};
 use super::exchange::{CLIENT, Half, NONE, Pending, UPSTREAM};
-use super::{Worker, answer};
+use super::{Key, Worker, answer};
+use crate::bytes::wheel::Armed;
 use crate::http2::{ConnectionError, Ended, ErrorCode};
 use crate::observe::counters::Counter;
 use crate::snapshot::document::RetryOn;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// How long a connection rests that refused a stream.
+const REFUSED_REST_MS: u64 = 20;
 
 impl Worker {
     /// The client has the whole answer. What it still had to send is not wanted any more.
@@ -139,11 +143,24 @@ impl Worker {
             // Its response is whole; it only wants no more of the request.
             return;
         }
+        if code == ErrorCode::REFUSED_STREAM {
+            self.rest_after_refusal(half.connection);
+        }
         if code == ErrorCode::REFUSED_STREAM && self.retry(slot, RetryOn::RefusedStream) {
             return;
         }
         let with = if half.headed { answer::UPSTREAM_INTERNAL } else { answer::UPSTREAM_RESET };
         self.fail(slot, with);
+    }
+
+    /// A backend that refuses a stream still counts some that have ended: the next one had better come a little later.
+    fn rest_after_refusal(&mut self, slot: u32) {
+        let at_ms = self.clock.now_ms + REFUSED_REST_MS;
+        let Some(pool) = self.pool_of(slot) else { return };
+        if let Some(connection) = self.connections.get(slot) {
+            connection.refused_until_ms = at_ms;
+            self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
+        }
     }
 
     /// Sends the request again if that is safe, allowed and possible. The exchange must have left its stream.

@@ -7,6 +7,7 @@ use crate::http1::{
     BodyDecoder, BodyFraming, BodyLimits, BodyWriter, Head, HeadLimits, HeadParser, Http1Error, Piece, ReplyContext,
     write_continue,
 };
+use crate::http2::frame::MAX_FRAME_SIZE;
 use crate::http2::hpack::HeaderList;
 
 /// What may wait behind a request that is being served, before we stop reading.
@@ -171,7 +172,7 @@ impl Worker {
             return Ok(false);
         }
         let Some(body) = &mut http1.body else { return Ok(false) };
-        let room = (window - held).max(1 << 10);
+        let room = (window - held).clamp(1 << 10, MAX_FRAME_SIZE);
         let step = body.decode(&bytes[*at..bytes.len().min(*at + room)])?;
         *at += step.consumed;
         let done = body.is_done();

@@ -41,6 +41,11 @@ impl Worker {
             self.answer(slot, super::answer::OVERSIZE_HEADERS);
             return Ok(());
         }
+        let largest = self.snapshot.limits.max_body_bytes;
+        if largest > 0 && facts.content_length != u64::MAX && facts.content_length > largest {
+            self.answer(slot, super::answer::BODY_TOO_LARGE);
+            return Ok(());
+        }
         self.proceed(connection, slot, &facts, list, true);
         Ok(())
     }
@@ -58,6 +63,12 @@ impl Worker {
         self.limit_time(slot, facts, admitted.timeout_ms, list);
         if let Some(caller) = &admitted.caller {
             list.push_named(&self.own.userinfo, &caller.userinfo);
+        }
+        if let Some(own) = self.pools.get(admitted.pool as usize).and_then(|pool| pool.authority.as_ref()) {
+            match list.find_token(&self.dictionary, Token::Authority) {
+                Some(at) => list.set_shared(at, own),
+                None => list.push_front(&self.dictionary, b":authority", own.value()),
+            }
         }
         self.keep_head(slot, list);
         let exchange = &mut self.exchanges[slot];

@@ -103,6 +103,10 @@ impl Worker {
                 self.update_endpoints(at as u32, &[]);
             }
         }
+        for pool in &mut self.pools {
+            let authority = pool.backend.authority.as_ref();
+            pool.authority = authority.map(|value| self.dictionary.field(b":authority", value.as_bytes()));
+        }
         let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;
         self.pool_of_backend = snapshot.backends.iter().map(|backend| pool_of(&backend.name)).collect();
         self.snapshot = Rc::new(Adopted(snapshot));
