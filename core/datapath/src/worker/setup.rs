@@ -19,6 +19,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Who connects while everybody is asked to go is asked after this, when nobody is let in any more: asked at once it would
+/// only come back.
+const LATE_CLIENT_MS: u64 = 1_000;
+
 /// The snapshot that a worker serves, counted without other workers having to know.
 pub(crate) struct Adopted(Arc<Snapshot>);
 
@@ -157,7 +161,7 @@ impl Worker {
         connection.listener = Some(listener);
         self.count(Counter::ClientConnections);
         if self.closing {
-            connection.drain_ms = now_ms + 1;
+            connection.drain_ms = now_ms + LATE_CLIENT_MS;
         } else if age_ms > 0 {
             let jittered = age_ms - age_ms / 10 + self.next_random() % (age_ms / 5).max(1);
             connection.drain_ms = now_ms + jittered;
@@ -169,7 +173,10 @@ impl Worker {
             self.mailbox.clients.fetch_sub(1, Relaxed);
             return;
         }
-        self.arm_connection(slot, if self.closing { now_ms + 1 } else { now_ms + timeout_ms });
+        self.arm_connection(
+            slot,
+            if self.closing { now_ms + LATE_CLIENT_MS.min(timeout_ms) } else { now_ms + timeout_ms },
+        );
         self.readable(slot);
     }
 
