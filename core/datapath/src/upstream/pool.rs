@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Back-off after failed connects: doubles from the first to the last.
 const FIRST_BACKOFF_MS: u64 = 20;
-const LAST_BACKOFF_MS: u64 = 1_000;
+const LAST_BACKOFF_MS: u64 = 250;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
