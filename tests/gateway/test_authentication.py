@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -22,13 +21,18 @@ FETCH_FAILED = "Jwks remote fetch is failed"
 
 
 @pytest.fixture
-def issuer() -> Iterator[TokenIssuer]:
-    yield TokenIssuer()
+def issuer() -> TokenIssuer:
+    return TokenIssuer()
 
 
 def guarded(app: Backend, issuer: TokenIssuer, **fields: Any) -> dict[str, Any]:
     """A snapshot in which every call needs a token of `issuer`; `fields` go into `authentication` or `access`."""
-    provider = {"id": "staff", "issuer": issuer.url, "audiences": [issuer.audience], "locations": fields.pop("locations", [])}
+    provider = {
+        "id": "staff",
+        "issuer": issuer.url,
+        "audiences": [issuer.audience],
+        "locations": fields.pop("locations", []),
+    }
     access = {"requirements": [{"provider": "staff"}], **fields.pop("access", {})}
     route = {"name": "all", "backends": [{"name": "app"}], "access": access}
     return document(app.address, routes=[route], authentication={"providers": [provider], **fields})

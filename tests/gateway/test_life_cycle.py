@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -19,7 +18,7 @@ from gateway.configuration import model
 from tests.gateway.backends import Backend, Client
 from tests.gateway.core import Serving, document, listener, route, until
 from tests.gateway.raw import Http1, connect, http1
-from tests.support.processes import ROOT, Program
+from tests.support.processes import ROOT
 from tidegate_core import SnapshotError
 
 GOAWAY = 7
@@ -93,7 +92,9 @@ class Load:
 
             async def ask(client: Http1) -> None:
                 nonlocal answer
-                answer = await client.get("/test.Gate/Unary", "content-type: application/grpc", method="POST", body=b"\0\0\0\0\0")
+                answer = await client.get(
+                    "/test.Gate/Unary", "content-type: application/grpc", method="POST", body=b"\0\0\0\0\0"
+                )
                 assert answer.status == 200
 
             await self._try(ask(plain))
@@ -168,7 +169,9 @@ async def test_connections_grow_old_without_a_lost_request() -> None:
     async with Backend() as app:
         with Serving(document(app.address, limits=limits)) as serving:
             async with Load(serving) as load:
-                await until("some to be closed", lambda: load.failures or serving.number("connections_closed_total") >= 8)
+                await until(
+                    "some to be closed", lambda: load.failures or serving.number("connections_closed_total") >= 8
+                )
                 await load.more()
 
 
@@ -344,10 +347,10 @@ async def test_the_gateway_can_be_embedded_again_and_again() -> None:
             admin=model.Admin(port=0),
             workers=1,
         )
-        threads = len(os.listdir("/proc/self/task"))
+        threads = len(list(Path("/proc/self/task").iterdir()))
         for _ in range(2):
             async with Gateway(config) as one, Gateway(config) as two:
                 for gateway in (one, two):
                     async with Client(gateway.addresses["main"]) as client:
                         assert await client.unary(b"x", timeout=30) == b"x"
-        await until("the end of all threads", lambda: len(os.listdir("/proc/self/task")) <= threads + 8)
+        await until("the end of all threads", lambda: len(list(Path("/proc/self/task").iterdir())) <= threads + 8)
