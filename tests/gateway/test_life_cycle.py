@@ -61,7 +61,7 @@ class Load:
 
     async def _grpc(self, *, keep: bool) -> None:
         while not self._stop:
-            async with Client(self.serving.address) as client:
+            async with Client(self.serving.address, transparent_retries=True) as client:
                 for _ in range(10):
                     await self._try(self._unary(client))
                 while keep and not self._stop:
@@ -71,7 +71,7 @@ class Load:
         assert await client.unary(b"hello", timeout=30) == b"hello"
 
     async def _streams(self) -> None:
-        async with Client(self.serving.address) as client:
+        async with Client(self.serving.address, transparent_retries=True) as client:
             while not self._stop:
                 await self._try(self._bidi(client))
 
@@ -337,6 +337,10 @@ async def test_when_descriptors_are_used_up_accepting_pauses_and_resumes() -> No
             await process.wait()
 
 
+def count_threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 async def test_the_gateway_can_be_embedded_again_and_again() -> None:
     async with Backend() as app:
         config = GatewayConfig(
@@ -347,10 +351,10 @@ async def test_the_gateway_can_be_embedded_again_and_again() -> None:
             admin=model.Admin(port=0),
             workers=1,
         )
-        threads = len(list(Path("/proc/self/task").iterdir()))
+        threads = count_threads()
         for _ in range(2):
             async with Gateway(config) as one, Gateway(config) as two:
                 for gateway in (one, two):
                     async with Client(gateway.addresses["main"]) as client:
                         assert await client.unary(b"x", timeout=30) == b"x"
-        await until("the end of all threads", lambda: len(list(Path("/proc/self/task").iterdir())) <= threads + 8)
+        await until("the end of all threads", lambda: count_threads() <= threads + 8)
