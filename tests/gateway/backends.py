@@ -156,10 +156,18 @@ class Client:
         address: str,
         credentials: grpc.ChannelCredentials | None = None,
         options: Sequence[tuple[str, Any]] = (),
+        *,
+        transparent_retries: bool = False,
         **channel: Any,
     ) -> None:
+        """`transparent_retries`: as grpcio does by default, what never left the client goes over another connection."""
         target = "unix:" + address[7:] if address.startswith("unix://") else address
-        known = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), *UNLIMITED, *METADATA_LIMIT]
+        known = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_retries", int(transparent_retries)),
+            *UNLIMITED,
+            *METADATA_LIMIT,
+        ]
         if credentials is None:
             self.channel = grpc.aio.insecure_channel(target, options=[*known, *options], **channel)
         else:

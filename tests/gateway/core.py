@@ -76,7 +76,10 @@ class Serving:
         """The sum of a counter or gauge over all its series that carry `labels`."""
         stats = json.loads(self.core.stats())
         series = [*stats["counters"], *stats["gauges"]]
-        return sum(one["value"] for one in series if one["name"] == name and labels.items() <= one["labels"].items())
+        values: list[float] = [
+            one["value"] for one in series if one["name"] == name and labels.items() <= one["labels"].items()
+        ]
+        return sum(values)
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Takes what the core has to say; only events of one kind are returned."""

@@ -37,6 +37,15 @@ def message(body: bytes = b"") -> bytes:
     return b"\0" + len(body).to_bytes(4) + body
 
 
+def pairs(event: Any) -> dict[str, str]:
+    """The fields of an event; of several with one name the last."""
+    return dict(event.headers or ())
+
+
+def head_of(request: h2.events.RequestReceived) -> dict[str, str]:
+    return pairs(request)
+
+
 class Closed(Exception):
     """The peer closed the connection."""
 
@@ -49,15 +58,15 @@ class Peer:
     ) -> None:
         """`credit`: windows are opened again as data arrives."""
         self.reader, self.writer = reader, writer
-        self.h2 = h2.connection.H2Connection(
+        self.h2: Any = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=client, header_encoding="utf-8", validate_inbound_headers=False)
         )
         self.credit = credit
         self.kept: list[h2.events.Event] = []
 
-    async def start(self, settings: Mapping[int, int] | None = None) -> Self:
+    async def start(self, settings: Mapping[Any, int] | None = None) -> Self:
         if settings:
-            values: dict[int, int] = {**self.h2.local_settings, **settings}
+            values: Any = {**self.h2.local_settings, **settings}
             self.h2.local_settings = h2.settings.Settings(client=self.h2.config.client_side, initial_values=values)
         self.h2.initiate_connection()
         await self.flush()
@@ -116,7 +125,7 @@ class Peer:
 
     async def request(self, body: bytes = b"", fields: Fields = (), *, end: bool = True, **pseudo: str) -> int:
         """Opens a stream with a gRPC request of one message; `path` and other pseudo fields may be replaced."""
-        stream = self.h2.get_next_available_stream_id()
+        stream: int = self.h2.get_next_available_stream_id()
         replaced = {f":{name}": value for name, value in pseudo.items()}
         head = [(name, replaced.get(name, value)) for name, value in GRPC_REQUEST]
         await self.send(stream, [*head, *fields], message(body), end=end)
@@ -125,11 +134,11 @@ class Peer:
     async def fields(self, stream: int) -> dict[str, str]:
         """The head of a response."""
         event = await self.next(h2.events.ResponseReceived, stream)
-        return dict(event.headers or ())
+        return pairs(event)
 
     async def trailers(self, stream: int) -> dict[str, str]:
         event = await self.next(h2.events.TrailersReceived, stream)
-        return dict(event.headers or ())
+        return pairs(event)
 
     def close(self) -> None:
         self.writer.close()
@@ -144,7 +153,7 @@ class Peer:
 async def connect(
     place: tuple[str, int],
     tls: ssl.SSLContext | None = None,
-    settings: Mapping[int, int] | None = None,
+    settings: Mapping[Any, int] | None = None,
     *,
     credit: bool = True,
     **options: Any,
@@ -160,7 +169,7 @@ Script = Callable[[Peer], Awaitable[None]]
 class RawBackend:
     """`async with RawBackend(script)`: the script runs for each connection, which ends with it."""
 
-    def __init__(self, script: Script, settings: Mapping[int, int] | None = None, *, credit: bool = True) -> None:
+    def __init__(self, script: Script, settings: Mapping[Any, int] | None = None, *, credit: bool = True) -> None:
         self._script, self._settings, self._credit = script, settings, credit
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0

@@ -8,7 +8,7 @@ import os
 import grpc
 import grpc.aio
 
-from tests.gateway.backends import Backend, Client, failure
+from tests.gateway.backends import Backend, Client, Context, failure
 from tests.gateway.core import Serving, document, until
 
 MEBIBYTE = 1 << 20
@@ -47,8 +47,10 @@ async def test_server_streams_client_streams_and_bidirectional_streams() -> None
 async def test_metadata_passes_unchanged_both_ways() -> None:
     every_byte = bytes(range(256))
 
-    async def fail(context: grpc.aio.ServicerContext) -> None:
-        await context.send_initial_metadata((("first", "a"), ("repeated", "1"), ("repeated", "2"), ("raw-bin", every_byte)))
+    async def fail(context: Context) -> None:
+        await context.send_initial_metadata(
+            (("first", "a"), ("repeated", "1"), ("repeated", "2"), ("raw-bin", every_byte))
+        )
         context.set_trailing_metadata((("last", "z"), ("repeated", "3"), ("repeated", "4"), ("raw-bin", b"\0,\xff")))
 
     async with Backend() as app:
@@ -72,15 +74,18 @@ async def test_metadata_passes_unchanged_both_ways() -> None:
 
 
 async def test_the_backend_learns_where_the_request_came_from() -> None:
+    trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     async with Backend() as app:
         with Serving(document(app.address)) as serving:
             async with Client(serving.address) as client:
-                await client.unary(b"", metadata=[("traceparent", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")], timeout=30)
+                await client.unary(
+                    b"", metadata=[("traceparent", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")], timeout=30
+                )
         (arrived,) = app.calls
         assert arrived.value("x-forwarded-for") == "127.0.0.1"
         assert arrived.value("x-forwarded-proto") == "http"
         assert len(arrived.value("x-request-id")) == 36
-        assert arrived.value("traceparent") == "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+        assert arrived.value("traceparent") == trace
 
 
 async def test_compressed_messages_pass() -> None:
@@ -103,7 +108,7 @@ async def test_messages_of_sixteen_mebibytes_both_ways() -> None:
 
 
 async def test_errors_without_a_message_carry_their_trailers() -> None:
-    async def fail(context: grpc.aio.ServicerContext) -> None:
+    async def fail(context: Context) -> None:
         context.set_trailing_metadata((("reason", "full"), ("grpc-status-details-bin", b"\x08\x08")))
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
 
@@ -121,7 +126,7 @@ async def test_special_status_messages_survive() -> None:
     """The interop case special_status_message, with what percent-encoding could spoil."""
     messages = ["\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n", "100% of %41", "", "ü" * 500]
 
-    async def fail(context: grpc.aio.ServicerContext) -> None:
+    async def fail(context: Context) -> None:
         await context.abort(grpc.StatusCode.UNKNOWN, messages[int(dict(context.invocation_metadata())["number"])])
 
     async with Backend() as app:
@@ -134,7 +139,7 @@ async def test_special_status_messages_survive() -> None:
 
 
 async def test_every_status_code_passes() -> None:
-    async def fail(context: grpc.aio.ServicerContext) -> None:
+    async def fail(context: Context) -> None:
         number = int(dict(context.invocation_metadata())["number"])
         await context.abort(next(code for code in grpc.StatusCode if code.value[0] == number), "as asked")
 

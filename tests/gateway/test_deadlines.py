@@ -11,7 +11,8 @@ import h2.events
 
 from tests.gateway.backends import SERVICE, Backend, Client, failure
 from tests.gateway.core import Serving, backend, document, route, until
-from tests.gateway.raw import GRPC_HEAD, Peer, RawBackend, connect, http1, message, requests
+from tests.gateway.raw import GRPC_HEAD, Peer, RawBackend, connect, head_of, http1, message, requests
+
 
 def milliseconds(text: str) -> float:
     """A grpc-timeout."""
@@ -82,7 +83,7 @@ async def test_time_spent_in_the_queue_is_taken_off_the_deadline() -> None:
         await peer.next(h2.events.SettingsAcknowledged)
         while True:
             request = await requests(peer)
-            timeouts.append(dict(request.headers or ())["grpc-timeout"])
+            timeouts.append(head_of(request)["grpc-timeout"])
             await first_may_end.wait()
             await peer.answer(request.stream_id)
 
@@ -182,7 +183,9 @@ async def test_transcoded_calls_have_a_time_out_of_their_own() -> None:
         limits = {"transcoded_timeout_ms": 200}
         with Serving(document(app.address, methods=methods, limits=limits)) as serving:
             async with await http1(serving.place) as client:
-                answer = await client.get("/grpc.health.v1.Health/Check", "content-type: application/json", method="POST", body=b"{}")
+                answer = await client.get(
+                    "/grpc.health.v1.Health/Check", "content-type: application/json", method="POST", body=b"{}"
+                )
                 assert answer.status in (503, 504)
                 assert isinstance(await seen.get(), h2.events.RequestReceived)
                 assert isinstance(await seen.get(), h2.events.StreamReset)

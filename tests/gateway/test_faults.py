@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import h2.errors
@@ -22,11 +23,11 @@ from tests.support.processes import Program
 from tests.support.waiting import wait_for
 
 APP = """
-import sys
+import sys, threading
 from tests.support.backends import GrpcBackend
 with GrpcBackend(address=sys.argv[1]) as backend:
     print("ready", flush=True)
-    sys.stdin.read() if False else __import__("threading").Event().wait()
+    threading.Event().wait()
 """
 
 
@@ -41,7 +42,7 @@ async def test_a_killed_backend_ends_its_calls_and_is_called_again_when_it_is_ba
     address = f"127.0.0.1:{free_port()}"
     with Serving(document(address)) as serving:
         async with Client(serving.address) as client:
-            kinds = client.channel.stream_stream("/test.Kinds/Bidi")
+            kinds: Any = client.channel.stream_stream("/test.Kinds/Bidi")
             unary = client.method("/test.Kinds/Unary")
             with application(address, tmp_path) as app:
                 call = kinds(timeout=60)
@@ -58,7 +59,8 @@ async def test_a_killed_backend_ends_its_calls_and_is_called_again_when_it_is_ba
                     try:
                         return bool(await unary(b"back", timeout=30) == b"back")
                     except grpc.aio.AioRpcError as error:
-                        assert error.code() == grpc.StatusCode.UNAVAILABLE
+                        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                            raise
                         return False
 
                 for _ in range(200):
@@ -110,7 +112,7 @@ async def test_a_backend_that_closes_at_once_answers_unavailable() -> None:
     host, port = server.sockets[0].getsockname()
     with Serving(document(f"{host}:{port}")) as serving:
         async with Client(serving.address) as client:
-            for _ in range(20):
+            for _ in range(3):
                 error = await failure(client.unary(b"", timeout=30))
                 assert error.code() == grpc.StatusCode.UNAVAILABLE
         await serving.idle()
@@ -179,11 +181,15 @@ async def test_what_breaks_off_never_looks_complete(version: str) -> None:
             if version == "h2":
                 async with await connect(serving.place) as client:
                     client.h2.send_headers(
-                        1, [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")], end_stream=True
+                        1,
+                        [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")],
+                        end_stream=True,
                     )
                     await client.flush()
                     assert (await client.fields(1))[":status"] == "200"
-                    assert (await client.next(h2.events.StreamReset, 1)).error_code == h2.errors.ErrorCodes.INTERNAL_ERROR
+                    assert (
+                        await client.next(h2.events.StreamReset, 1)
+                    ).error_code == h2.errors.ErrorCodes.INTERNAL_ERROR
             else:
                 async with await http1(serving.place) as plain:
                     await plain.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+
 import h2.events
 import h2.settings
 

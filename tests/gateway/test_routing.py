@@ -13,14 +13,14 @@ import pytest
 
 from tests.gateway.backends import SERVICE, Backend, Client, failure
 from tests.gateway.core import Serving, backend, document
-from tests.gateway.raw import Peer, RawBackend, connect, http1, requests
+from tests.gateway.raw import Peer, RawBackend, connect, head_of, http1, requests
 
 
 def to(name: str, **match: Any) -> dict[str, Any]:
     return {"name": f"to-{name}", "match": match, "backends": [{"name": name}]}
 
 
-async def served(serving: Serving, apps: dict[str, Backend], *fields: tuple[str, str], **pseudo: str) -> str:
+async def served(serving: Serving, apps: dict[str, Backend], *fields: tuple[str, str], **pseudo: Any) -> str:
     """The name of the backend that a gRPC request reaches, or the gRPC status of its refusal."""
     before = {name: len(app.calls) for name, app in apps.items()}
     async with await connect(serving.place) as client:
@@ -73,7 +73,8 @@ async def test_weights_divide_the_calls() -> None:
         apps = await three(stack)
         weighted = [{"name": "one", "weight": 90}, {"name": "two", "weight": 10}, {"name": "three", "weight": 0}]
         given = document(
-            *(backend(app.address, name) for name, app in apps.items()), routes=[{"name": "canary", "backends": weighted}]
+            *(backend(app.address, name) for name, app in apps.items()),
+            routes=[{"name": "canary", "backends": weighted}],
         )
         with Serving(given) as serving:
             async with Client(serving.address) as client:
@@ -160,7 +161,15 @@ async def test_methods_that_are_not_known_are_refused_where_that_is_asked() -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["/test.Gate%2fUnary", "/test.Gate/%55nary", "/x/../test.Gate/Unary", "//test.Gate/Unary", "/test.Gate/Unary/", "/test.Gate/Unary;x", "/./test.Gate/Unary"],
+    [
+        "/test.Gate%2fUnary",
+        "/test.Gate/%55nary",
+        "/x/../test.Gate/Unary",
+        "//test.Gate/Unary",
+        "/test.Gate/Unary/",
+        "/test.Gate/Unary;x",
+        "/./test.Gate/Unary",
+    ],
 )
 async def test_a_spelling_of_a_path_reaches_what_it_is_routed_by(path: str) -> None:
     """Whatever a path looks like: it is refused, or the backend sees what the route was chosen by."""
@@ -170,7 +179,7 @@ async def test_a_spelling_of_a_path_reaches_what_it_is_routed_by(path: str) -> N
         async def record(peer: Peer) -> None:
             while True:
                 request = await requests(peer)
-                seen.append((name, dict(request.headers or ())[":path"]))
+                seen.append((name, head_of(request)[":path"]))
                 await peer.answer(request.stream_id)
 
         return record
@@ -194,7 +203,7 @@ async def test_the_authority_is_kept_unless_the_backend_has_its_own() -> None:
     async def record(peer: Peer) -> None:
         while True:
             request = await requests(peer)
-            seen.append(dict(request.headers or ())[":authority"])
+            seen.append(head_of(request)[":authority"])
             await peer.answer(request.stream_id)
 
     async with RawBackend(record) as app:

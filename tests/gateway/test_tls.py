@@ -99,7 +99,7 @@ async def test_a_protocol_that_is_not_ours_is_refused_in_the_handshake(tmp_path:
     authority = Authority(tmp_path)
     async with Backend() as app:
         with Serving(document(app.address, listeners=secure(authority.issue("one.test")))) as serving:
-            with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
                 await http1(serving.place, trusting(authority, "spdy/1"), server_hostname="one.test")
 
 
@@ -146,8 +146,22 @@ async def test_openssl_without_a_name_and_without_alpn(tmp_path: Path) -> None:
         given = document(app.address, listeners=secure(authority.issue("one.test")), methods=[HEALTH])
         with Serving(given) as serving:
             request = b"GET /v1/health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
-            for options in (["-noservername"], ["-noservername", "-alpn", "http/1.1"], ["-servername", "x.test"], ["-tls1_2"]):
-                command = ["openssl", "s_client", "-connect", serving.address, "-quiet", "-CAfile", str(authority.ca), *options]
+            for options in (
+                ["-noservername"],
+                ["-noservername", "-alpn", "http/1.1"],
+                ["-servername", "x.test"],
+                ["-tls1_2"],
+            ):
+                command = [
+                    "openssl",
+                    "s_client",
+                    "-connect",
+                    serving.address,
+                    "-quiet",
+                    "-CAfile",
+                    str(authority.ca),
+                    *options,
+                ]
                 done = await asyncio.to_thread(subprocess.run, command, input=request, capture_output=True, timeout=20)
                 assert b"HTTP/1.1 200 OK" in done.stdout, (options, done.stderr)
                 assert b'{"status":"SERVING"}' in done.stdout
@@ -169,7 +183,8 @@ async def test_curl_to_an_address(tmp_path: Path) -> None:
 @pytest.mark.parametrize("demand", ["optional", "required"])
 async def test_client_certificates_reach_the_backend(tmp_path: Path, demand: str) -> None:
     authority = Authority(tmp_path)
-    strangers = Authority(tmp_path / "strangers") if (tmp_path / "strangers").mkdir() is None else authority
+    (tmp_path / "strangers").mkdir()
+    strangers = Authority(tmp_path / "strangers")
     mine = authority.issue("client.test", stem="client")
     theirs = strangers.issue("client.test", stem="client")
     tls = secure(authority.issue("one.test"), client_ca_pem=authority.ca.read_text(), client_certificate=demand)
@@ -271,7 +286,12 @@ async def test_broken_handshakes_cost_nothing(tmp_path: Path) -> None:
     async with Backend() as app:
         given = document(app.address, listeners=secure(authority.issue("one.test")), limits={"header_timeout_ms": 300})
         with Serving(given) as serving:
-            for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100), b"\x16\x03\x01\x00\x05\x01", b""):
+            for junk in (
+                b"GET / HTTP/1.1\r\n\r\n",
+                b"\x16\x03\x01\xff\xff" + bytes(100),
+                b"\x16\x03\x01\x00\x05\x01",
+                b"",
+            ):
                 async with await http1(serving.place) as client:
                     with contextlib.suppress(ConnectionError):
                         await client.send(junk)

@@ -7,17 +7,16 @@ import base64
 import json
 from typing import Any
 
-import grpc
 import h2.events
 import h2.settings
 import pytest
 from google.protobuf import any_pb2, descriptor_pb2
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_health.v1 import health_pb2
 
-from tests.gateway.backends import SERVICE, Backend, Client, failure
-from tests.gateway.core import Serving, backend, document, until
-from tests.gateway.raw import GRPC_HEAD, Http1, Peer, RawBackend, Response, connect, http1, message, requests
+from tests.gateway.backends import Backend, Client
+from tests.gateway.core import Serving, document
+from tests.gateway.raw import GRPC_HEAD, Peer, RawBackend, Response, connect, head_of, http1, message, requests
 from tests.support.ports import free_port
 
 CHECK = "grpc.health.v1.Health.Check"
@@ -120,7 +119,7 @@ async def test_health_follows_the_backend(version: str) -> None:
 async def test_health_of_a_backend_that_is_down_hung_or_without_health() -> None:
     with Serving(document(f"127.0.0.1:{free_port()}", methods=[HEALTH])) as serving:
         status, body = await health(serving)
-        assert (status, body["status"] if "status" in body else None) != (200, "SERVING")
+        assert (status, body.get("status")) != (200, "SERVING")
         assert status == 503
     with Serving(document({"name": "app", "endpoints": []}, methods=[HEALTH])) as serving:
         assert (await health(serving))[0] == 503
@@ -158,7 +157,7 @@ async def test_health_while_draining() -> None:
         given = document(app.address, methods=[HEALTH], healthz_path="/healthz")
         with Serving(given) as serving:
             async with await http1(serving.place) as client, Client(serving.address) as grpc_client:
-                check = grpc_client.channel.unary_unary(
+                check: Any = grpc_client.channel.unary_unary(
                     "/grpc.health.v1.Health/Check", response_deserializer=health_pb2.HealthCheckResponse.FromString
                 )
                 assert (await client.get("/healthz")).status == 200
@@ -224,7 +223,9 @@ async def test_messages_are_transcoded_both_ways() -> None:
         ("/api.Shelves/Get", b"[" * 100_000, ""),
     ],
 )
-async def test_requests_that_cannot_be_transcoded_are_the_clients_fault(path: str, body: bytes | None, hint: str) -> None:
+async def test_requests_that_cannot_be_transcoded_are_the_clients_fault(
+    path: str, body: bytes | None, hint: str
+) -> None:
     async with RawBackend(echo) as app:
         with Serving(api(app.address)) as serving:
             async with await http1(serving.place) as client:
@@ -260,7 +261,9 @@ async def test_sizes_are_limited() -> None:
         with Serving(api(app.address, limits={"max_transcoded_bytes": 100_000})) as serving:
             async with await http1(serving.place) as client:
                 body = json.dumps({"tags": ["x" * 200_000]}).encode()
-                answer = await client.get("/api.Shelves/Get", "content-type: application/json", method="POST", body=body)
+                answer = await client.get(
+                    "/api.Shelves/Get", "content-type: application/json", method="POST", body=body
+                )
                 assert (answer.status, json.loads(answer.body)["code"]) == (413, 413)
             await serving.idle()
 
@@ -300,7 +303,9 @@ async def get(serving: Serving, path: str = "/v1/shelves/1") -> Response:
 async def test_grpc_errors_become_http_errors(trailers: bool) -> None:
     expected = [499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401]
     for code, status in enumerate(expected, start=1):
-        script = failing(("grpc-status", str(code)), ("grpc-message", "it%20is 100%25 wrong %E2%98%BA"), trailers=trailers)
+        script = failing(
+            ("grpc-status", str(code)), ("grpc-message", "it%20is 100%25 wrong %E2%98%BA"), trailers=trailers
+        )
         async with RawBackend(script) as app:
             with Serving(api(app.address)) as serving:
                 answer = await get(serving)
@@ -354,7 +359,7 @@ async def test_metadata_of_a_transcoded_call() -> None:
 
     async def script(peer: Peer) -> None:
         request = await requests(peer)
-        heads.append(dict(request.headers or ()))
+        heads.append(head_of(request))
         await peer.answer(request.stream_id)
         await peer.closed()
 
