@@ -87,6 +87,26 @@ impl Worker {
         worker
     }
 
+    /// A worker in the place of one that failed by a mistake of ours: its connections are lost, everything else goes on.
+    pub fn restarted(self) -> Self {
+        let lost = self.connections.keys().into_iter().filter(|&slot| !self.is_upstream(slot)).count();
+        self.mailbox.clients.fetch_sub(lost, Relaxed);
+        self.shared.refund(self.exchanges.held_bytes());
+        self.shared.events().push(
+            serde_json::json!({
+                "event": "log",
+                "severity": "ERROR",
+                "message": "A worker failed and was started again; its connections are lost.",
+                "connections": lost,
+            })
+            .to_string(),
+        );
+        let mut worker = Worker::new(self.poll, self.shared, self.mailbox, self.snapshot.0.clone());
+        worker.log = self.log;
+        worker.closing = self.closing;
+        worker
+    }
+
     /// Exchanges go on with what they have chosen; pools keep their connections where the backend's name stays.
     pub(super) fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         for pool in &mut self.pools {
