@@ -175,7 +175,8 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         exchange.phase = Phase::Answered;
         exchange.status = status;
-        exchange.transcoding = None;
+        let transcoding = exchange.transcoding.take();
+        self.shared.refund(transcoding.map_or(0, |transcoding| transcoding.collected()));
         let mut list = HeaderList::default();
         list.push(b":status", status.to_string().as_bytes());
         list.push_shared(&self.own.json);

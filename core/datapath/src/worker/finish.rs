@@ -55,7 +55,9 @@ impl Worker {
         if let Some(head) = self.exchanges[slot].head.take() {
             self.reuse_head(head);
         }
-        self.exchanges[slot].transcoding = None;
+        if let Some(transcoding) = self.exchanges[slot].transcoding.take() {
+            self.shared.refund(transcoding.collected());
+        }
         self.exchanges.release(slot);
         self.close_if_drained(client.connection);
     }
@@ -307,7 +309,9 @@ impl Worker {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let _ = self.poll.registry().deregister(connection.transport.stream_mut());
         let streams = connection.exchanges();
-        self.count(Counter::UpstreamConnectionsClosed);
+        if connection.ready {
+            self.count(Counter::UpstreamConnectionsClosed);
+        }
         self.leave_pool(slot, connection.side, connection.ready);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];

@@ -13,11 +13,17 @@ use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
 use std::io;
 
+/// Time spent before a request is sent that its deadline has to show.
+const SHORTEN_AFTER_NS: u64 = 1_000_000;
+
 impl Worker {
     /// Chooses the backend and, if a connection to it has room, sends the request there; else it waits for one.
     #[inline]
     pub(super) fn dispatch(&mut self, slot: u32) {
         let pool = self.exchanges[slot].pool;
+        if self.clock.now_ns - self.exchanges[slot].started_ns > SHORTEN_AFTER_NS {
+            self.shorten_timeout(slot);
+        }
         if pool as usize >= self.pools.len() {
             self.answer(slot, answer::NO_BACKEND);
             return;

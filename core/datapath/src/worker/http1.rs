@@ -84,10 +84,6 @@ impl Worker {
 
     /// Whether there may be more to do.
     fn read_head(&mut self, slot: u32, bytes: &[u8], at: &mut usize) -> Result<bool, Http1Error> {
-        // A client may send empty lines before a request (RFC 9112, section 2.2).
-        while bytes[*at..].starts_with(b"\r\n") {
-            *at += 2;
-        }
         let unread = &bytes[*at..];
         if unread.is_empty() {
             return Ok(false);

@@ -194,7 +194,11 @@ impl Worker {
                 let frame_waits = waits && connection.input.get(3) != Some(&DATA);
                 frame_waits || http2.in_header_block() || !http2.is_settled()
             }
-            Protocol::Http1(http1) => waits && http1.exchange.is_none(),
+            // An empty line behind a request is nobody's beginning (RFC 9112, section 2.2).
+            Protocol::Http1(http1) => {
+                let begun = if http1.requests == 0 { true } else { waits && connection.input != b"\r\n" };
+                begun && http1.exchange.is_none()
+            }
             Protocol::Unknown => true,
         };
         if !unfinished {

@@ -53,6 +53,16 @@ impl Worker {
                 _ => return self.stream_error(connection, side, stream, slot, ErrorCode::PROTOCOL_ERROR),
             }
         }
+        if bytes.is_empty() && !end_stream {
+            // It moved nothing; some backends end the connection of all clients over such frames.
+            self.credit(slot, side, 0);
+            return Ok(());
+        }
+        let largest = self.snapshot.limits.max_body_bytes;
+        if largest > 0 && side == CLIENT && half.bytes > largest {
+            self.fail(slot, answer::BODY_TOO_LARGE);
+            return Ok(());
+        }
         if exchange.idle_timeout_ms > 0 {
             exchange.active_ms = self.clock.now_ms;
         }

@@ -169,7 +169,7 @@ fn credentials_and_what_changes_each_time_enter_no_table() {
     for (name, never) in [("authorization", true), ("cookie", true), ("x-request-id", false), ("grpc-timeout", false)] {
         let mut pair = Pair::default();
         let field = dictionary.field(name.as_bytes(), b"secret");
-        let (first, _) = pair.send(&dictionary, &list(&[field.clone()]));
+        let (first, _) = pair.send(&dictionary, &list(std::slice::from_ref(&field)));
         let (second, _) = pair.send(&dictionary, &list(&[field]));
         assert_eq!(first, second, "{name} was indexed");
         assert_eq!(first[0] & 0xf0, if never { 0x10 } else { 0 }, "{name}");

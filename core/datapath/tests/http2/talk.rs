@@ -81,7 +81,7 @@ impl Talker {
             use tidegate_datapath::http2::Event;
             match event {
                 Event::Opened { stream, .. } => {
-                    assert_eq!(list.is_malformed() || list.is_oversize(), false);
+                    assert!(!list.is_malformed() && !list.is_oversize());
                     self.end.connection.insert_stream(stream, stream);
                     self.open(stream);
                 }
