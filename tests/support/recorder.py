@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -55,10 +56,8 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         for open_socket in (self._listener, *self._sockets):
-            try:
+            with contextlib.suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             open_socket.close()
         self._thread.join()
 
@@ -135,10 +134,11 @@ class _Conversation:
 
     def _send_bodies(self) -> None:
         for stream, body in list(self._unsent.items()):
+            left = body
             while (room := min(self._http2.local_flow_control_window(stream), 16_384)) > 0:
-                part, body = body[:room], body[room:]
-                self._http2.send_data(stream, part, end_stream=not body)
-                if not body:
+                part, left = left[:room], left[room:]
+                self._http2.send_data(stream, part, end_stream=not left)
+                if not left:
                     del self._unsent[stream]
                     break
-                self._unsent[stream] = body
+                self._unsent[stream] = left
