@@ -20,8 +20,9 @@ SOAK_SECONDS ?= 120
 
 bin := .venv/bin
 python_sources := gateway healthcheck infra tests conftest.py tidegate_core.pyi
-core_sources := $(shell find core/datapath core/binding -name '*.rs' -o -name Cargo.toml) \
-	core/Cargo.toml core/Cargo.lock core/tidegate_core.pyi
+rust_trees := $(patsubst %/Cargo.toml,%,$(wildcard core/Cargo.toml core/fuzz/Cargo.toml tests/bench/driver/Cargo.toml))
+core_sources := $(shell find core/datapath/src core/binding/src -type f) core/tidegate_core.pyi \
+	core/Cargo.lock core/Cargo.toml core/datapath/Cargo.toml core/binding/Cargo.toml
 cargo_fuzz := .cache/cargo-fuzz/bin/cargo-fuzz
 CARGO_FUZZ_VERSION := 0.13.2
 
@@ -74,8 +75,9 @@ lint-python: .venv/.develop
 
 .PHONY: lint-rust
 lint-rust: toolchain .venv/.run
-	cd core && cargo fmt --all --check
+	for tree in $(rust_trees); do (cd $$tree && cargo fmt --all --check); done
 	cd core && cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cd tests/bench/driver && cargo clippy --locked --all-targets --quiet -- -D warnings
 
 .PHONY: fuzz
 fuzz: $(cargo_fuzz) ## Run every fuzz target for FUZZ_SECONDS (20) each
@@ -97,7 +99,7 @@ soak: .venv/.develop .venv/.core ## Mixed load with cancels, resets, reloads and
 format: .venv/.develop toolchain ## Format Python and Rust in place
 	$(bin)/ruff check --quiet --fix-only $(python_sources)
 	$(bin)/ruff format --quiet $(python_sources)
-	cd core && cargo fmt --all
+	for tree in $(rust_trees); do (cd $$tree && cargo fmt --all); done
 
 .PHONY: lock
 lock: .venv/.develop ## Lock the dependencies again; ARGS=--upgrade takes the newest that pyproject.toml allows
@@ -105,7 +107,7 @@ lock: .venv/.develop ## Lock the dependencies again; ARGS=--upgrade takes the ne
 	$(compile) --constraints requirements/develop.lock --output-file requirements/runtime.lock
 	$(compile_group) build --output-file requirements/build.lock
 	$(compile_group) real --output-file requirements/real.lock
-	cd core && cargo update --quiet $(if $(findstring --upgrade,$(ARGS)),,--workspace)
+	for tree in $(rust_trees); do (cd $$tree && cargo update --quiet $(if $(findstring --upgrade,$(ARGS)),,--workspace)); done
 
 compile = $(bin)/uv --quiet pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header $(ARGS)
 compile_group = $(bin)/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header $(ARGS) \
@@ -113,7 +115,7 @@ compile_group = $(bin)/uv --quiet pip compile --universal --python-version 3.11 
 
 .PHONY: clean
 clean: ## Remove all that was built; downloaded and built real parts stay in .cache
-	rm -rf .venv core/target core/fuzz/target dist bench/results .tidegate
+	rm -rf .venv dist bench/results .tidegate $(addsuffix /target,$(rust_trees))
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(wildcard $(python_sources)) -name __pycache__ -prune -exec rm -rf {} +
 

@@ -32,10 +32,3 @@ bench-tools: .venv/.real .venv/.core toolchain ## Build the driver and the backe
 .PHONY: bench-page
 bench-page: .venv/.develop ## Write the figures of the last `make bench` into docs/performance.md
 	$(bin)/python -m tests.bench.render
-
-# The driver keeps the tree's format; its own clippy run would build all that it stands on.
-.PHONY: lint-bench
-lint-bench: toolchain
-	cd $(bench_driver) && cargo fmt --check
-
-lint-rust: lint-bench

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.frames import headers, request
 from tests.support.frames import block as coded
+from tests.support.frames import headers, request
 from tests.support.wire import Outcome, Wire
 
 NEVER = coded(request(path="/never"))

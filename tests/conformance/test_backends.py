@@ -135,8 +135,9 @@ BROKEN: dict[str, Callable[[int], bytes]] = {
     "6.8 GOAWAY cut short": lambda s: frame(7, 0, 0, bytes(4)),
     "6.9 WINDOW_UPDATE of 0": lambda s: window_update(0, 0),
     "6.9.1 a window over 2^31-1": lambda s: window_update(0, LARGEST_WINDOW) * 2,
-    "6.9.2 a stream's window over 2^31-1": lambda s: window_update(s, LARGEST_WINDOW - 65_535)
-    + settings((INITIAL_WINDOW_SIZE, 66_000)),
+    "6.9.2 a stream's window over 2^31-1": lambda s: (
+        window_update(s, LARGEST_WINDOW - 65_535) + settings((INITIAL_WINDOW_SIZE, 66_000))
+    ),
     "6.10 CONTINUATION alone": lambda s: continuation(s, HEAD),
     "6.10 a header block without end": lambda s: headers(s, HEAD, flags=0) + continuation(s, b"", last=False) * 1000,
     "6.10 another frame within a block": lambda s: headers(s, HEAD, flags=0) + ping(),
@@ -184,7 +185,9 @@ MALFORMED: dict[str, Callable[[int], bytes]] = {
     "8.6 101": lambda s: headers(s, block([(":status", "101")]), end=False),
     "8.1.1 content-length of letters": lambda s: headers(s, block([STATUS, ("content-length", "ten")]), end=False),
     "6.5.2 too many fields": lambda s: headers(s, HEAD + literal(b"x-many", b"") * 300, end=False),
-    "6.5.2 fields over the limit": lambda s: headers(s, HEAD + literal(b"x-l", b"v" * 4000, 0x40) + indexed(62) * 20, end=False),
+    "6.5.2 fields over the limit": lambda s: headers(
+        s, HEAD + literal(b"x-l", b"v" * 4000, 0x40) + indexed(62) * 20, end=False
+    ),
     "6.9 WINDOW_UPDATE of 0 on the stream": lambda s: window_update(s, 0),
     "6.9.1 a stream's window over 2^31-1": lambda s: window_update(s, LARGEST_WINDOW),
 }
@@ -218,7 +221,9 @@ LATE: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("sent", LATE.values(), ids=LATE)
-def test_a_response_that_goes_wrong_behind_its_head_ends_in_a_status(world: World, sent: Callable[[int], bytes]) -> None:
+def test_a_response_that_goes_wrong_behind_its_head_ends_in_a_status(
+    world: World, sent: Callable[[int], bytes]
+) -> None:
     call = world.call()
     with world.backend.greet() as wire:
         stream = wire.until_kind(HEADERS).stream
@@ -243,7 +248,9 @@ def test_a_reset_before_the_response_is_a_status(world: World, code: int) -> Non
 
 FINE: dict[str, Callable[[int], bytes]] = {
     "an interim response": lambda s: headers(s, block([(":status", "100")]), end=False) + good(s),
-    "several interim responses": lambda s: headers(s, block([(":status", "103"), ("link", "</>")]), end=False) * 5 + good(s),
+    "several interim responses": lambda s: (
+        headers(s, block([(":status", "103"), ("link", "</>")]), end=False) * 5 + good(s)
+    ),
     "an unknown frame": lambda s: frame(UNKNOWN, 0xFF, s, b"x") + good(s),
     "PRIORITY": lambda s: priority(s, 0) + good(s),
     "PING": lambda s: ping() + good(s),
@@ -251,13 +258,15 @@ FINE: dict[str, Callable[[int], bytes]] = {
     "a table size of 0": lambda s: settings((1, 0)) + good(s),
     "padding": lambda s: headers(s, HEAD, end=False) + data(s, MESSAGE, padding=200) + headers(s, TRAILERS),
     "empty DATA": lambda s: headers(s, HEAD, end=False) + data(s) * 3 + data(s, MESSAGE) + headers(s, TRAILERS),
-    "byte by byte": lambda s: headers(s, HEAD, end=False)
-    + b"".join(data(s, bytes([byte])) for byte in MESSAGE)
-    + headers(s, TRAILERS),
-    "header fields over many frames": lambda s: headers(s, HEAD[:1], end=False, flags=0)
-    + b"".join(continuation(s, HEAD[at : at + 8], last=at + 8 >= len(HEAD)) for at in range(1, len(HEAD), 8))
-    + data(s, MESSAGE)
-    + headers(s, TRAILERS),
+    "byte by byte": lambda s: (
+        headers(s, HEAD, end=False) + b"".join(data(s, bytes([byte])) for byte in MESSAGE) + headers(s, TRAILERS)
+    ),
+    "header fields over many frames": lambda s: (
+        headers(s, HEAD[:1], end=False, flags=0)
+        + b"".join(continuation(s, HEAD[at : at + 8], last=at + 8 >= len(HEAD)) for at in range(1, len(HEAD), 8))
+        + data(s, MESSAGE)
+        + headers(s, TRAILERS)
+    ),
     "RST_STREAM with NO_ERROR behind the end": lambda s: good(s) + reset(s, NO_ERROR),
     "DATA behind the end": lambda s: good(s) + data(s, b"x"),
     "HEADERS behind the end": lambda s: good(s) + headers(s, HEAD),

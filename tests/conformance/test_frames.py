@@ -102,18 +102,42 @@ def test_our_first_frame_is_settings_and_theirs_is_acknowledged(gateway: Gateway
     Case("4.1", "flags without a meaning", frame(PING, 0x16, 0, b"12345678"), Tolerated()),
     Case("4.1", "the reserved bit of the stream", frame(PING, 0, 0x8000_0000, b"12345678"), Tolerated()),
     Case("4.2", "DATA of the largest size", OPEN + data(1, bytes(LARGEST_FRAME)), Tolerated()),
-    Case("4.2", "HEADERS of the largest size", headers(1, NEVER, end=False) + headers(3, LONG[:LARGEST_FRAME], flags=0)
-         + continuation(3, LONG[LARGEST_FRAME:]), Tolerated()),
-    Case("4.2", "DATA over the largest size", OPEN + data(1, bytes(LARGEST_FRAME + 1)), ConnectionEnded(FRAME_SIZE_ERROR)),
+    Case(
+        "4.2",
+        "HEADERS of the largest size",
+        headers(1, NEVER, end=False)
+        + headers(3, LONG[:LARGEST_FRAME], flags=0)
+        + continuation(3, LONG[LARGEST_FRAME:]),
+        Tolerated(),
+    ),
+    Case(
+        "4.2", "DATA over the largest size", OPEN + data(1, bytes(LARGEST_FRAME + 1)), ConnectionEnded(FRAME_SIZE_ERROR)
+    ),
     Case("4.2", "HEADERS over the largest size", headers(1, LONG), ConnectionEnded(FRAME_SIZE_ERROR)),
-    Case("4.2", "an unknown kind over the largest size", frame(UNKNOWN, 0, 0, bytes(LARGEST_FRAME + 1)),
-         ConnectionEnded(FRAME_SIZE_ERROR)),
-    Case("4.3", "PRIORITY within a header block", headers(1, GET, flags=0) + priority(1, 0),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("4.3", "an unknown kind within a header block", headers(1, GET, flags=0) + frame(UNKNOWN, 0, 1),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("4.3", "another stream's HEADERS within a block", headers(1, GET, flags=0) + headers(3, GET),
-         ConnectionEnded(PROTOCOL_ERROR)),
+    Case(
+        "4.2",
+        "an unknown kind over the largest size",
+        frame(UNKNOWN, 0, 0, bytes(LARGEST_FRAME + 1)),
+        ConnectionEnded(FRAME_SIZE_ERROR),
+    ),
+    Case(
+        "4.3",
+        "PRIORITY within a header block",
+        headers(1, GET, flags=0) + priority(1, 0),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "4.3",
+        "an unknown kind within a header block",
+        headers(1, GET, flags=0) + frame(UNKNOWN, 0, 1),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "4.3",
+        "another stream's HEADERS within a block",
+        headers(1, GET, flags=0) + headers(3, GET),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
 )
 def test_framing(gateway: Gateway, case: Case) -> None:
     case.check(gateway.address)
@@ -147,12 +171,20 @@ def test_framing(gateway: Gateway, case: Case) -> None:
     Case("5.1.1", "an even identifier", headers(2, GET), ConnectionEnded(PROTOCOL_ERROR)),
     Case("5.1.1", "a smaller identifier", headers(5, NEVER) + headers(3, NEVER), ConnectionEnded(PROTOCOL_ERROR)),
     Case("5.1.1", "the largest identifier", headers(LARGEST_WINDOW, NEVER), Tolerated(), LARGEST_WINDOW),
-    Case("5.3.1", "HEADERS that depend on themselves",
-         headers(1, struct.pack(">IB", 1, 15) + GET, flags=END_HEADERS | PRIORITY_FLAG), ConnectionEnded(PROTOCOL_ERROR)),
+    Case(
+        "5.3.1",
+        "HEADERS that depend on themselves",
+        headers(1, struct.pack(">IB", 1, 15) + GET, flags=END_HEADERS | PRIORITY_FLAG),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
     Case("5.3.1", "PRIORITY on itself", OPEN + priority(1, 1), StreamReset(PROTOCOL_ERROR)),
     Case("5.3.1", "PRIORITY of an idle stream on itself", priority(1, 1), ConnectionEnded(PROTOCOL_ERROR)),
-    Case("5.3", "an exclusive dependency", headers(1, struct.pack(">IB", 0x8000_0000, 255) + NEVER,
-         flags=END_HEADERS | PRIORITY_FLAG), Tolerated()),
+    Case(
+        "5.3",
+        "an exclusive dependency",
+        headers(1, struct.pack(">IB", 0x8000_0000, 255) + NEVER, flags=END_HEADERS | PRIORITY_FLAG),
+        Tolerated(),
+    ),
 )
 def test_streams(gateway: Gateway, case: Case) -> None:
     case.check(gateway.address)
@@ -161,17 +193,31 @@ def test_streams(gateway: Gateway, case: Case) -> None:
 @table(
     Case("6.1", "DATA on stream 0", data(0, b"x"), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.1", "DATA on stream 0 beside an open one", OPEN + data(0, b"x"), ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.1", "padding as long as the payload", OPEN + frame(DATA, PADDED, 1, b"\x05abcd"),
-         ConnectionEnded(PROTOCOL_ERROR)),
+    Case(
+        "6.1",
+        "padding as long as the payload",
+        OPEN + frame(DATA, PADDED, 1, b"\x05abcd"),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
     Case("6.1", "padded, and no room for the length", OPEN + frame(DATA, PADDED, 1), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.1", "nothing but padding", OPEN + data(1, padding=255), Tolerated()),
     Case("6.1", "content and padding", OPEN + data(1, b"x", padding=0), Tolerated()),
     Case("6.2", "HEADERS on stream 0", headers(0, GET), ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.2", "padding longer than the block", headers(1, b"\xff" + GET, flags=END_HEADERS | PADDED),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.2", "a block with padding", headers(1, b"\x03" + NEVER + bytes(3), flags=END_HEADERS | PADDED), Tolerated()),
-    Case("6.2", "a priority cut short", headers(1, b"\0\0", flags=END_HEADERS | PRIORITY_FLAG),
-         ConnectionEnded(FRAME_SIZE_ERROR)),
+    Case(
+        "6.2",
+        "padding longer than the block",
+        headers(1, b"\xff" + GET, flags=END_HEADERS | PADDED),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "6.2", "a block with padding", headers(1, b"\x03" + NEVER + bytes(3), flags=END_HEADERS | PADDED), Tolerated()
+    ),
+    Case(
+        "6.2",
+        "a priority cut short",
+        headers(1, b"\0\0", flags=END_HEADERS | PRIORITY_FLAG),
+        ConnectionEnded(FRAME_SIZE_ERROR),
+    ),
     Case("6.3", "PRIORITY on stream 0", priority(0, 1), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.3", "PRIORITY of 4 bytes", OPEN + frame(PRIORITY, 0, 1, bytes(4)), StreamReset(FRAME_SIZE_ERROR)),
     Case("6.4", "RST_STREAM on stream 0", reset(0), ConnectionEnded(PROTOCOL_ERROR)),
@@ -179,18 +225,32 @@ def test_streams(gateway: Gateway, case: Case) -> None:
     Case("6.4", "RST_STREAM with an unknown code", OPEN + reset(1, 0xFFFF_FFFF), Tolerated()),
     Case("6.5", "SETTINGS on a stream", settings(stream=1), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.5", "SETTINGS cut short", frame(SETTINGS, 0, 0, bytes(3)), ConnectionEnded(FRAME_SIZE_ERROR)),
-    Case("6.5", "an acknowledgement with content", frame(SETTINGS, ACK, 0, bytes(6)), ConnectionEnded(FRAME_SIZE_ERROR)),
+    Case(
+        "6.5", "an acknowledgement with content", frame(SETTINGS, ACK, 0, bytes(6)), ConnectionEnded(FRAME_SIZE_ERROR)
+    ),
     Case("6.5.2", "ENABLE_PUSH of 2", settings((ENABLE_PUSH, 2)), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.5.2", "ENABLE_PUSH of 1", settings((ENABLE_PUSH, 1)), Tolerated()),
-    Case("6.5.2", "INITIAL_WINDOW_SIZE over 2^31-1", settings((INITIAL_WINDOW_SIZE, 2**31)),
-         ConnectionEnded(FLOW_CONTROL_ERROR)),
-    Case("6.5.2", "MAX_FRAME_SIZE under 2^14", settings((MAX_FRAME_SIZE, LARGEST_FRAME - 1)),
-         ConnectionEnded(PROTOCOL_ERROR)),
+    Case(
+        "6.5.2",
+        "INITIAL_WINDOW_SIZE over 2^31-1",
+        settings((INITIAL_WINDOW_SIZE, 2**31)),
+        ConnectionEnded(FLOW_CONTROL_ERROR),
+    ),
+    Case(
+        "6.5.2",
+        "MAX_FRAME_SIZE under 2^14",
+        settings((MAX_FRAME_SIZE, LARGEST_FRAME - 1)),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
     Case("6.5.2", "MAX_FRAME_SIZE over 2^24-1", settings((MAX_FRAME_SIZE, 2**24)), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.5.2", "MAX_FRAME_SIZE of 2^24-1", settings((MAX_FRAME_SIZE, 2**24 - 1)), Tolerated()),
     Case("6.5.2", "an unknown setting", settings((0xFFFF, 7), (0, 0)), Tolerated()),
-    Case("6.6", "PUSH_PROMISE", OPEN + frame(PUSH_PROMISE, END_HEADERS, 1, struct.pack(">I", 2) + GET),
-         ConnectionEnded(PROTOCOL_ERROR)),
+    Case(
+        "6.6",
+        "PUSH_PROMISE",
+        OPEN + frame(PUSH_PROMISE, END_HEADERS, 1, struct.pack(">I", 2) + GET),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
     Case("6.7", "PING on a stream", ping(stream=1), ConnectionEnded(PROTOCOL_ERROR)),
     Case("6.7", "PING of 6 bytes", ping(bytes(6)), ConnectionEnded(FRAME_SIZE_ERROR)),
     Case("6.7", "an answer that nobody asked for", ping(flags=ACK), Tolerated()),
@@ -201,24 +261,55 @@ def test_streams(gateway: Gateway, case: Case) -> None:
     Case("6.9", "WINDOW_UPDATE of 0 on a stream", OPEN + window_update(1, 0), StreamReset(PROTOCOL_ERROR)),
     Case("6.9", "WINDOW_UPDATE of 3 bytes", frame(WINDOW_UPDATE, 0, 0, bytes(3)), ConnectionEnded(FRAME_SIZE_ERROR)),
     Case("6.9", "the reserved bit of the increment", window_update(0, 0x8000_0001), Tolerated()),
-    Case("6.9.1", "a connection's window over 2^31-1", window_update(0, LARGEST_WINDOW) * 2,
-         ConnectionEnded(FLOW_CONTROL_ERROR)),
-    Case("6.9.1", "a stream's window over 2^31-1", OPEN + window_update(1, LARGEST_WINDOW) * 2,
-         StreamReset(FLOW_CONTROL_ERROR)),
-    Case("6.9.2", "SETTINGS that push a stream's window over 2^31-1",
-         OPEN + window_update(1, LARGEST_WINDOW - 65_535) + settings((INITIAL_WINDOW_SIZE, 65_536)),
-         ConnectionEnded(FLOW_CONTROL_ERROR)),
+    Case(
+        "6.9.1",
+        "a connection's window over 2^31-1",
+        window_update(0, LARGEST_WINDOW) * 2,
+        ConnectionEnded(FLOW_CONTROL_ERROR),
+    ),
+    Case(
+        "6.9.1",
+        "a stream's window over 2^31-1",
+        OPEN + window_update(1, LARGEST_WINDOW) * 2,
+        StreamReset(FLOW_CONTROL_ERROR),
+    ),
+    Case(
+        "6.9.2",
+        "SETTINGS that push a stream's window over 2^31-1",
+        OPEN + window_update(1, LARGEST_WINDOW - 65_535) + settings((INITIAL_WINDOW_SIZE, 65_536)),
+        ConnectionEnded(FLOW_CONTROL_ERROR),
+    ),
     Case("6.10", "CONTINUATION without HEADERS", OPEN + continuation(1, GET), ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.10", "CONTINUATION on stream 0", headers(1, GET, flags=0) + continuation(0, b""),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.10", "CONTINUATION of another stream", headers(1, GET, flags=0) + continuation(3, b""),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.10", "CONTINUATION after END_HEADERS", headers(1, NEVER) + continuation(1, GET),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.10", "DATA within a header block", headers(1, POST, end=False, flags=0) + data(1, b"x"),
-         ConnectionEnded(PROTOCOL_ERROR)),
-    Case("6.10", "SETTINGS between two CONTINUATIONs", headers(1, GET[:5], flags=0) + continuation(1, GET[5:9], last=False)
-         + settings(), ConnectionEnded(PROTOCOL_ERROR)),
+    Case(
+        "6.10",
+        "CONTINUATION on stream 0",
+        headers(1, GET, flags=0) + continuation(0, b""),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "6.10",
+        "CONTINUATION of another stream",
+        headers(1, GET, flags=0) + continuation(3, b""),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "6.10",
+        "CONTINUATION after END_HEADERS",
+        headers(1, NEVER) + continuation(1, GET),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "6.10",
+        "DATA within a header block",
+        headers(1, POST, end=False, flags=0) + data(1, b"x"),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
+    Case(
+        "6.10",
+        "SETTINGS between two CONTINUATIONs",
+        headers(1, GET[:5], flags=0) + continuation(1, GET[5:9], last=False) + settings(),
+        ConnectionEnded(PROTOCOL_ERROR),
+    ),
 )
 def test_frames(gateway: Gateway, case: Case) -> None:
     case.check(gateway.address)

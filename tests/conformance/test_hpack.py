@@ -56,11 +56,19 @@ def coded(name: int | bytes, huffman: bytes, first: int = 0x00) -> bytes:
     Case("4.2", "a size update in the middle", headers(1, GET[:8] + table_size(0) + GET[8:]), BROKEN),
     Case("4.2", "a size update at the beginning", headers(1, table_size(0) + NEVER), Tolerated()),
     Case("4.2", "two size updates at the beginning", headers(1, table_size(0) + table_size(4096) + NEVER), Tolerated()),
-    Case("4.2", "an entry that an update has evicted",
-         headers(1, NEVER + literal(b"x-test", b"1", 0x40)) + headers(3, table_size(0) + NEVER + indexed(62)), BROKEN),
-    Case("4.4", "an entry larger than the table empties it",
-         headers(1, NEVER + literal(b"x-test", b"1", 0x40) + literal(b"x-large", bytes(b"v" * 4096), 0x40))
-         + headers(3, NEVER + indexed(62)), BROKEN),
+    Case(
+        "4.2",
+        "an entry that an update has evicted",
+        headers(1, NEVER + literal(b"x-test", b"1", 0x40)) + headers(3, table_size(0) + NEVER + indexed(62)),
+        BROKEN,
+    ),
+    Case(
+        "4.4",
+        "an entry larger than the table empties it",
+        headers(1, NEVER + literal(b"x-test", b"1", 0x40) + literal(b"x-large", bytes(b"v" * 4096), 0x40))
+        + headers(3, NEVER + indexed(62)),
+        BROKEN,
+    ),
     Case("5.1", "an integer of many bytes", headers(1, GET + b"\xff" + b"\xff" * 10 + b"\x01"), BROKEN),
     Case("5.1", "an index that overflows 32 bits", headers(1, GET + b"\xff\xff\xff\xff\xff\x1f"), BROKEN),
     Case("5.1", "an integer cut short", headers(1, GET + b"\xff\x80"), BROKEN),
@@ -68,25 +76,59 @@ def coded(name: int | bytes, huffman: bytes, first: int = 0x00) -> bytes:
     Case("5.2", "a name cut short", headers(1, GET + b"\x00\x05abc"), BROKEN),
     Case("5.2", "a value cut short", headers(1, GET + b"\x00\x01a\x05bcd"), BROKEN),
     Case("5.2", "a value that is missing", headers(1, GET + b"\x00\x01a"), BROKEN),
-    *(Case("5.2", f"{what} in a value", headers(1, GET + coded(b"x-test", code)), BROKEN) for what, code in WRONG_CODES.items()),
-    *(Case("5.2", f"{what} in a credential", headers(1, GET + coded(AUTHORIZATION, code)), BROKEN)
-      for what, code in WRONG_CODES.items()),
-    *(Case("5.2", f"{what} in a credential never indexed", headers(1, GET + coded(AUTHORIZATION, code, 0x10)), BROKEN)
-      for what, code in WRONG_CODES.items()),
-    *(Case("5.2", f"{what} in an indexed credential", headers(1, GET + coded(AUTHORIZATION, code, 0x40)), BROKEN)
-      for what, code in WRONG_CODES.items()),
-    *(Case("5.2", f"{what} in a name", headers(1, GET + b"\x00" + integer(len(code), 7, 0x80) + code + b"\x01v"), BROKEN)
-      for what, code in WRONG_CODES.items()),
+    *(
+        Case("5.2", f"{what} in a value", headers(1, GET + coded(b"x-test", code)), BROKEN)
+        for what, code in WRONG_CODES.items()
+    ),
+    *(
+        Case("5.2", f"{what} in a credential", headers(1, GET + coded(AUTHORIZATION, code)), BROKEN)
+        for what, code in WRONG_CODES.items()
+    ),
+    *(
+        Case("5.2", f"{what} in a credential never indexed", headers(1, GET + coded(AUTHORIZATION, code, 0x10)), BROKEN)
+        for what, code in WRONG_CODES.items()
+    ),
+    *(
+        Case("5.2", f"{what} in an indexed credential", headers(1, GET + coded(AUTHORIZATION, code, 0x40)), BROKEN)
+        for what, code in WRONG_CODES.items()
+    ),
+    *(
+        Case(
+            "5.2",
+            f"{what} in a name",
+            headers(1, GET + b"\x00" + integer(len(code), 7, 0x80) + code + b"\x01v"),
+            BROKEN,
+        )
+        for what, code in WRONG_CODES.items()
+    ),
     Case("6.3", "an update over the limit", headers(1, table_size(4097) + GET), BROKEN),
-    Case("6.3", "an update over the limit and down again", headers(1, table_size(1 << 20) + table_size(0) + GET), BROKEN),
-    Case("4.3", "a block that cannot be decoded on a stream that is over", headers(1, NEVER) + reset(1)
-         + headers(1, b"\x80"), BROKEN),
-    Case("8.2.1", "a line feed in a coded value", headers(1, GET + literal(b"x-test", b"a\nb", coded=True)),
-         StreamReset(PROTOCOL_ERROR)),
-    Case("8.2.1", "a line feed in a coded credential", headers(1, GET + literal(AUTHORIZATION, b"a\r\nb", coded=True)),
-         StreamReset(PROTOCOL_ERROR)),
-    Case("8.2.1", "a NUL in a coded credential", headers(1, GET + literal(AUTHORIZATION, b"\0", 0x10, coded=True)),
-         StreamReset(PROTOCOL_ERROR)),
+    Case(
+        "6.3", "an update over the limit and down again", headers(1, table_size(1 << 20) + table_size(0) + GET), BROKEN
+    ),
+    Case(
+        "4.3",
+        "a block that cannot be decoded on a stream that is over",
+        headers(1, NEVER) + reset(1) + headers(1, b"\x80"),
+        BROKEN,
+    ),
+    Case(
+        "8.2.1",
+        "a line feed in a coded value",
+        headers(1, GET + literal(b"x-test", b"a\nb", coded=True)),
+        StreamReset(PROTOCOL_ERROR),
+    ),
+    Case(
+        "8.2.1",
+        "a line feed in a coded credential",
+        headers(1, GET + literal(AUTHORIZATION, b"a\r\nb", coded=True)),
+        StreamReset(PROTOCOL_ERROR),
+    ),
+    Case(
+        "8.2.1",
+        "a NUL in a coded credential",
+        headers(1, GET + literal(AUTHORIZATION, b"\0", 0x10, coded=True)),
+        StreamReset(PROTOCOL_ERROR),
+    ),
 )
 def test_decoding(gateway: Gateway, case: Case) -> None:
     case.check(gateway.address)

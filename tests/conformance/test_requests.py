@@ -129,8 +129,11 @@ BODIES = {
     "8.1.1 more than content-length": headers(1, LENGTH_2, end=False) + data(1, b"abc", end=True),
     "8.1.1 more in several frames": headers(1, LENGTH_2, end=False) + data(1, b"ab") + data(1, b"c", end=True),
     "8.1.1 less than content-length": headers(1, LENGTH_2, end=False) + data(1, b"a", end=True),
-    "8.1.1 trailers before the end": headers(1, LENGTH_2, end=False) + data(1, b"a") + headers(1, block([("x-t", "1")])),
-    "8.1 a second HEADERS without END_STREAM": headers(1, POST, end=False) + headers(1, block([("x-t", "1")]), end=False),
+    "8.1.1 trailers before the end": headers(1, LENGTH_2, end=False)
+    + data(1, b"a")
+    + headers(1, block([("x-t", "1")])),
+    "8.1 a second HEADERS without END_STREAM": headers(1, POST, end=False)
+    + headers(1, block([("x-t", "1")]), end=False),
     "8.1 trailers with a pseudo field": headers(1, POST, end=False) + headers(1, block([(":method", "GET")])),
     "8.1 trailers with an unknown pseudo field": headers(1, POST, end=False) + headers(1, block([(":test", "ok")])),
     "8.1 trailers with an upper-case name": headers(1, POST, end=False) + headers(1, block([("X-T", "1")])),

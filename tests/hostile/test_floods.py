@@ -163,5 +163,7 @@ def test_what_honest_clients_do_now_and_then_passes(world: World) -> None:
     with Wire.client(world.address) as wire:
         for number in range(300):
             stream = 2 * number + 1
-            wire.send(headers(stream, CALL, end=False), data(stream), reset(stream), ping(), settings(), priority(stream, 0))
+            wire.send(
+                headers(stream, CALL, end=False), data(stream), reset(stream), ping(), settings(), priority(stream, 0)
+            )
         assert wire.is_alive()

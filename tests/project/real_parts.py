@@ -2,7 +2,7 @@
 
 Each is had once and then found: those of Debian on PATH, those built from the Go module proxy in .cache/bin. What
 cannot be had is named with the reason, and the tests that need it are skipped by name; the exit status stays 0, for an
-absent program is no fault of this tree.
+absent program is no fault of this tree. Arguments choose some of the programs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BUILT_PARTS = Path(__file__).parents[2] / ".cache" / "bin"
 SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
@@ -49,10 +53,10 @@ class Absent(Exception):
     """A part cannot be had here; the message says why."""
 
 
-def main() -> int:
-    """Prints one line per part."""
+def main(programs: Sequence[str]) -> int:
+    """Prints one line for each of these programs, or for all."""
     apt = Apt()
-    for part in PARTS:
+    for part in [part for part in PARTS if not programs or part.program in programs]:
         try:
             state = "found" if find(part.program) else obtain(part, apt)
         except Absent as reason:
@@ -125,4 +129,4 @@ def run(*command: str, **environment: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -19,8 +19,8 @@ END_HEADERS = 0x4
 PADDED = 0x8
 PRIORITY_FLAG = 0x20
 
-HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE = range(
-    1, 7
+HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE = (
+    range(1, 7)
 )
 
 (
@@ -155,7 +155,9 @@ def _bytes(text: str | bytes) -> bytes:
     return text.encode("latin-1") if isinstance(text, str) else text
 
 
-def request(*more: tuple[str | bytes, str | bytes], method: str = "GET", path: str = "/") -> list[tuple[str | bytes, str | bytes]]:
+def request(
+    *more: tuple[str | bytes, str | bytes], method: str = "GET", path: str = "/"
+) -> list[tuple[str | bytes, str | bytes]]:
     """The fields of a request, with `more` behind them."""
     return [(":method", method), (":scheme", "http"), (":authority", "gateway.test"), (":path", path), *more]
 

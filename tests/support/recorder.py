@@ -81,7 +81,10 @@ class _Conversation:
         self._recorder = recorder
         self._socket = connection
         config = h2.config.H2Configuration(
-            client_side=False, header_encoding="latin-1", validate_inbound_headers=False, normalize_inbound_headers=False
+            client_side=False,
+            header_encoding="latin-1",
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
         )
         self._http2 = h2.connection.H2Connection(config)
         self._requests: dict[int, Recorded] = {}

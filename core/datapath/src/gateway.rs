@@ -11,6 +11,7 @@ use crate::snapshot::{Address, Snapshot, compile_endpoints};
 use crate::worker::{WAKE, Worker};
 use mio::{Poll, Waker};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -68,9 +69,12 @@ impl Gateway {
             let mailbox = Arc::new(Mailbox::new(Waker::new(poll.registry(), WAKE)?));
             mailboxes.push(mailbox.clone());
             let (shared, snapshot) = (shared.clone(), snapshot.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("worker-{number}"))
-                .spawn(move || Worker::new(poll, shared, mailbox, snapshot).run())?;
+            let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                let mut worker = Worker::new(poll, shared, mailbox, snapshot);
+                while catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+                    worker = worker.restarted();
+                }
+            })?;
             threads.push(thread);
         }
         let acceptor = Acceptor::start(mailboxes.clone())?;

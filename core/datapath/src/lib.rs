@@ -2,6 +2,8 @@
 //! bytes -> tls -> http2 | http1 -> route -> authenticate -> transcode -> balance -> upstream -> bytes, and back.
 
 #![forbid(unsafe_code)]
+// Nothing that comes from outside may end a worker, and standard output belongs to the access log.
+#![warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod access_log;
 pub mod authenticate;

@@ -19,6 +19,8 @@ use crate::bytes::id_map::IdMap;
 const MAX_CONTINUATIONS: u32 = 16;
 /// WINDOW_UPDATEs that a peer may send for each DATA frame of ours before they count as glitches (Envoy's figure).
 const UPDATES_PER_DATA: u32 = 10;
+/// The prefix of a gRPC message: a client that sends less at a time sends byte by byte.
+const SMALLEST_MESSAGE: usize = 5;
 /// Gaps in a client's stream identifiers that are remembered.
 const MAX_GAPS: usize = 8;
 /// Identifiers end at 2^31-1; a little before that the connection is left.
@@ -243,7 +245,8 @@ impl Connection {
         self.credit(payload.len() as u32);
         let bytes = frame::unpad(header, payload).ok_or(ConnectionError::protocol("padding longer than its frame"))?;
         let end_stream = header.has(frame::END_STREAM);
-        if bytes.is_empty() && !end_stream {
+        let moves_nothing = bytes.len() < if self.role == Role::Server { SMALLEST_MESSAGE } else { 1 };
+        if moves_nothing && !end_stream {
             self.guard.count(Offence::Glitch, now_ms)?;
         }
         let Some(slot) = self.streams.get(stream) else {
@@ -296,8 +299,10 @@ impl Connection {
         let Some(block) = &mut self.block else {
             return Err(ConnectionError::protocol("CONTINUATION without HEADERS"));
         };
+        // More than the list may hold is decoded and answered 431; only what has no end ends the connection.
+        let largest_block = self.config.headers.bytes.saturating_mul(4).max(64 << 10);
         block.frames += 1;
-        if block.frames > MAX_CONTINUATIONS || block.bytes.len() + payload.len() > self.config.headers.bytes {
+        if block.frames > MAX_CONTINUATIONS || block.bytes.len() + payload.len() > largest_block {
             return Err(ConnectionError::new(ErrorCode::ENHANCE_YOUR_CALM, "a header block without end"));
         }
         block.bytes.extend_from_slice(payload);
@@ -422,10 +427,10 @@ impl Connection {
                 if payload.len() != 8 {
                     return Err(ConnectionError::frame_size("PING that is not eight bytes long"));
                 }
+                self.guard.count(Offence::Glitch, now_ms)?;
                 if header.has(frame::ACK) {
                     return Ok(Some(Event::PingAnswered));
                 }
-                self.guard.count(Offence::Glitch, now_ms)?;
                 frame::write_ping(&mut self.out, frame::ACK, payload);
                 Ok(None)
             }
@@ -479,13 +484,13 @@ impl Connection {
         if header.stream != 0 {
             return Err(ConnectionError::protocol("SETTINGS on a stream"));
         }
+        self.guard.count(Offence::Glitch, now_ms)?;
         if header.has(frame::ACK) {
             if !payload.is_empty() {
                 return Err(ConnectionError::frame_size("an acknowledgement with content"));
             }
             return Ok(None);
         }
-        self.guard.count(Offence::Glitch, now_ms)?;
         let before = self.peer.initial_window;
         self.peer.apply(payload, self.role == Role::Client)?;
         if let Some((smallest, last)) = self.peer.header_table_size {
@@ -516,8 +521,7 @@ impl Connection {
                 Err(ConnectionError::new(ErrorCode::STREAM_CLOSED, "a frame on a stream that had ended"))
             }
             Some(Ended::ResetByPeer) => self.reset_offender(stream, ErrorCode::STREAM_CLOSED, now_ms),
-            Some(Ended::ResetByUs) => Ok(()),
-            None => self.guard.count(Offence::Glitch, now_ms),
+            Some(Ended::ResetByUs) | None => self.guard.count(Offence::Glitch, now_ms),
         }
     }
 

@@ -24,6 +24,7 @@ counters! {
     RetriesConnect "retries_total" Some(("condition", "connect-failure")), "Requests sent again.";
     RetriesReset "retries_total" Some(("condition", "reset")), "Requests sent again.";
     ProtocolErrors "protocol_errors_total" None, "Client connections ended for breaking the protocol.";
+    UpstreamProtocolErrors "upstream_protocol_errors_total" None, "Connections to backends ended because they broke the protocol.";
     Floods "floods_total" None, "Client connections ended for doing too much that moves nothing.";
     HeadTimeouts "head_timeouts_total" None, "Client connections ended for heads or handshakes that took too long.";
     StreamErrors "stream_errors_total" None, "Streams reset because the client broke a rule.";

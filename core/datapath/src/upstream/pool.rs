@@ -3,13 +3,15 @@
 //! Few connections are better than many: the requests of all clients share them, and each turn of the loop writes once
 //! to each. Another one to the same endpoint is opened only when the peer's stream limit fills.
 
+use crate::http2::hpack::Field;
 use crate::snapshot::{Address, Backend};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Back-off after failed connects: doubles from the first to the last.
 const FIRST_BACKOFF_MS: u64 = 20;
-const LAST_BACKOFF_MS: u64 = 1_000;
+const LAST_BACKOFF_MS: u64 = 250;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -53,6 +55,8 @@ impl Endpoint {
 
 pub(crate) struct Pool {
     pub(crate) backend: Arc<Backend>,
+    /// Replaces the client's `:authority`.
+    pub(crate) authority: Option<Rc<Field>>,
     /// Slots stay where they are while a connection refers to them.
     pub(crate) endpoints: Vec<Endpoint>,
     /// Exchanges that wait for a connection: (slot, generation).
@@ -67,7 +71,7 @@ impl Pool {
     pub(crate) fn new(backend: Arc<Backend>) -> Self {
         let endpoints =
             backend.endpoints.iter().map(|(address, weight)| Endpoint::new(address.clone(), *weight)).collect();
-        Pool { backend, endpoints, queue: VecDeque::new(), cursor: 0, current: true }
+        Pool { backend, authority: None, endpoints, queue: VecDeque::new(), cursor: 0, current: true }
     }
 
     /// Takes what discovery reports; returns the connections of endpoints that are gone.

@@ -20,6 +20,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Answered by us while we drain.
+const HEALTH_CHECK: &[u8] = b"/grpc.health.v1.Health/Check";
+
 /// Where an admitted request goes.
 pub(super) struct Admitted {
     pub(super) pool: u32,
@@ -56,9 +59,11 @@ impl Worker {
         may_wait: bool,
     ) -> Result<Admitted, Stopped> {
         let snapshot = self.snapshot.clone();
-        if let Some(backend) = snapshot.only_backend
-            && !self.shared.draining.load(Relaxed)
-        {
+        if let Some(backend) = snapshot.only_backend {
+            let path = facts.path.get().map_or(&b""[..], |at| list.value(&self.dictionary, at));
+            if self.shared.draining.load(Relaxed) && facts.grpc && path == HEALTH_CHECK {
+                return Err(Stopped::Draining);
+            }
             return Ok(self.admitted(&snapshot, backend, None));
         }
         self.check_authority(facts, list)?;

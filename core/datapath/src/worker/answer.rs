@@ -175,7 +175,8 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         exchange.phase = Phase::Answered;
         exchange.status = status;
-        exchange.transcoding = None;
+        let transcoding = exchange.transcoding.take();
+        self.shared.refund(transcoding.map_or(0, |transcoding| transcoding.collected()));
         let mut list = HeaderList::default();
         list.push(b":status", status.to_string().as_bytes());
         list.push_shared(&self.own.json);
@@ -235,6 +236,10 @@ impl Worker {
     /// Ends a response that has begun: gRPC clients get a status in trailers, others must see that it is cut off.
     fn break_off(&mut self, slot: u32, with: Answer) {
         self.leave_upstream(slot, ErrorCode::CANCEL);
+        if with.status != UPSTREAM_CLOSED.status {
+            // The reason is ours: a client that does not read shall hear of it, and hold nothing any more.
+            self.drop_pending(slot, CLIENT);
+        }
         let exchange = &mut self.exchanges[slot];
         exchange.reason = with.reason;
         exchange.phase = Phase::Answered;

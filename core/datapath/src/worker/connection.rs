@@ -63,6 +63,8 @@ pub(crate) struct Connection {
     pub(crate) blocked: bool,
     /// A backend's SETTINGS have arrived: it takes streams.
     pub(crate) ready: bool,
+    /// It refused a stream: it gets no new ones before this.
+    pub(crate) refused_until_ms: u64,
     /// The end of its bytes is in the socket, maybe behind others: no event will tell again.
     pub(crate) peer_ended: bool,
     /// Not read on until the output buffer has drained.
@@ -106,6 +108,7 @@ impl Connection {
             dirty: false,
             blocked: false,
             ready: false,
+            refused_until_ms: 0,
             peer_ended: false,
             paused: false,
             waiting: Vec::new(),

@@ -182,6 +182,17 @@ impl Exchanges {
         self.slots.get_mut(slot as usize).filter(|exchange| exchange.live)
     }
 
+    /// Bytes that the live exchanges took from the process's budget.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let held = |exchange: &Exchange| {
+            let pending: usize = exchange.pending.iter().flatten().map(|pending| pending.left()).sum();
+            let kept = exchange.head.as_ref().map_or(0, |head| head.charged);
+            let collected = exchange.transcoding.as_ref().map_or(0, |transcoding| transcoding.collected());
+            pending + kept + collected
+        };
+        self.slots.iter().filter(|exchange| exchange.live).map(held).sum()
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.slots.len() - self.free.len()
     }

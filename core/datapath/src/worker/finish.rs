@@ -2,11 +2,15 @@
 
 use super::connection::{Protocol, Side, Stage};
 use super::exchange::{CLIENT, Half, NONE, Pending, UPSTREAM};
-use super::{Worker, answer};
+use super::{Key, Worker, answer};
+use crate::bytes::wheel::Armed;
 use crate::http2::{ConnectionError, Ended, ErrorCode};
 use crate::observe::counters::Counter;
 use crate::snapshot::document::RetryOn;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// How long a connection rests that refused a stream.
+const REFUSED_REST_MS: u64 = 20;
 
 impl Worker {
     /// The client has the whole answer. What it still had to send is not wanted any more.
@@ -51,7 +55,9 @@ impl Worker {
         if let Some(head) = self.exchanges[slot].head.take() {
             self.reuse_head(head);
         }
-        self.exchanges[slot].transcoding = None;
+        if let Some(transcoding) = self.exchanges[slot].transcoding.take() {
+            self.shared.refund(transcoding.collected());
+        }
         self.exchanges.release(slot);
         self.close_if_drained(client.connection);
     }
@@ -139,11 +145,24 @@ impl Worker {
             // Its response is whole; it only wants no more of the request.
             return;
         }
+        if code == ErrorCode::REFUSED_STREAM {
+            self.rest_after_refusal(half.connection);
+        }
         if code == ErrorCode::REFUSED_STREAM && self.retry(slot, RetryOn::RefusedStream) {
             return;
         }
         let with = if half.headed { answer::UPSTREAM_INTERNAL } else { answer::UPSTREAM_RESET };
         self.fail(slot, with);
+    }
+
+    /// A backend that refuses a stream still counts some that have ended: the next one had better come a little later.
+    fn rest_after_refusal(&mut self, slot: u32) {
+        let at_ms = self.clock.now_ms + REFUSED_REST_MS;
+        let Some(pool) = self.pool_of(slot) else { return };
+        if let Some(connection) = self.connections.get(slot) {
+            connection.refused_until_ms = at_ms;
+            self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
+        }
     }
 
     /// Sends the request again if that is safe, allowed and possible. The exchange must have left its stream.
@@ -245,6 +264,8 @@ impl Worker {
             http2.goaway(error.code, error.reason);
         }
         if !is_client {
+            self.count(Counter::UpstreamProtocolErrors);
+            self.make_room(slot);
             self.close_connection(slot);
             return;
         }
@@ -288,7 +309,9 @@ impl Worker {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let _ = self.poll.registry().deregister(connection.transport.stream_mut());
         let streams = connection.exchanges();
-        self.count(Counter::UpstreamConnectionsClosed);
+        if connection.ready {
+            self.count(Counter::UpstreamConnectionsClosed);
+        }
         self.leave_pool(slot, connection.side, connection.ready);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];

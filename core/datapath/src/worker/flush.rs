@@ -4,8 +4,10 @@ use super::Worker;
 use super::connection::{CONTROL_HIGH_WATER, HIGH_WATER, Protocol, Stage};
 use std::io::ErrorKind;
 
-/// An output buffer that grew larger than this is given back when it is empty.
-const KEPT_CAPACITY: usize = 128 << 10;
+/// An empty output buffer that grew larger than this is given back: clients are many, connections to backends few and
+/// filled again in the next turn.
+const KEPT_FOR_CLIENT: usize = 128 << 10;
+const KEPT_FOR_BACKEND: usize = 1 << 20;
 
 impl Worker {
     pub(super) fn flush(&mut self) {
@@ -19,6 +21,15 @@ impl Worker {
         }
     }
 
+    /// Writes a connection in the middle of a turn, since its buffer has no room for more. It may be closed thereby.
+    #[cold]
+    pub(super) fn make_room(&mut self, slot: u32) {
+        if self.connections.peek(slot).is_some_and(|connection| !connection.blocked) {
+            self.write(slot);
+            self.mark(slot);
+        }
+    }
+
     fn write(&mut self, slot: u32) {
         let Some(connection) = self.connections.get(slot) else { return };
         connection.dirty = false;
@@ -26,6 +37,7 @@ impl Worker {
             return;
         }
         let transport_waits = connection.transport.wants_write();
+        let kept = if connection.is_client() { KEPT_FOR_CLIENT } else { KEPT_FOR_BACKEND };
         let (closing, transport) = (connection.stage == Stage::Closing, &mut connection.transport);
         let Some((out, written)) = (match &mut connection.protocol {
             Protocol::Http2(http2) => Some((&mut http2.out, &mut http2.written)),
@@ -59,7 +71,7 @@ impl Worker {
         if backlog == 0 {
             out.clear();
             *written = 0;
-            if out.capacity() > KEPT_CAPACITY {
+            if out.capacity() > kept {
                 *out = Vec::new();
             }
             if closing && !connection.blocked {

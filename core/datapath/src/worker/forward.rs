@@ -5,6 +5,7 @@ use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
+use crate::bytes::wheel::Armed;
 use crate::http2::Role;
 use crate::http2::hpack::Token;
 use crate::observe::counters::Counter;
@@ -12,11 +13,17 @@ use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
 use std::io;
 
+/// Time spent before a request is sent that its deadline has to show.
+const SHORTEN_AFTER_NS: u64 = 1_000_000;
+
 impl Worker {
     /// Chooses the backend and, if a connection to it has room, sends the request there; else it waits for one.
     #[inline]
     pub(super) fn dispatch(&mut self, slot: u32) {
         let pool = self.exchanges[slot].pool;
+        if self.clock.now_ns - self.exchanges[slot].started_ns > SHORTEN_AFTER_NS {
+            self.shorten_timeout(slot);
+        }
         if pool as usize >= self.pools.len() {
             self.answer(slot, answer::NO_BACKEND);
             return;
@@ -46,6 +53,7 @@ impl Worker {
     /// A connection with room for a stream, the endpoints taking turns. Endpoints without any are connected to.
     #[inline]
     fn pick(&mut self, pool: u32) -> Option<(u32, u32)> {
+        let now_ms = self.clock.now_ms;
         let chosen = &mut self.pools[pool as usize];
         let count = chosen.endpoints.len();
         let first = chosen.cursor;
@@ -58,7 +66,9 @@ impl Worker {
             }
             let ready = endpoint.connections.iter().copied().find(|&connection| {
                 self.connections.get(connection).is_some_and(|connection| {
-                    connection.stage == Stage::Open && connection.http2().is_some_and(|http2| http2.has_room())
+                    connection.stage == Stage::Open
+                        && connection.refused_until_ms <= now_ms
+                        && connection.http2().is_some_and(|http2| http2.has_room())
                 })
             });
             match ready {
@@ -107,7 +117,7 @@ impl Worker {
         match usable.clone().map(|endpoint| endpoint.not_before_ms()).min() {
             None => self.fail_queue(pool, answer::NO_ENDPOINT),
             Some(at_ms) if at_ms > self.clock.now_ms => {
-                self.wheel.arm(&mut Default::default(), Key::Pool(pool), at_ms);
+                self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
             }
             // All connections are full: the queue moves when a stream ends.
             Some(_) => {}

@@ -7,6 +7,7 @@ use crate::http1::{
     BodyDecoder, BodyFraming, BodyLimits, BodyWriter, Head, HeadLimits, HeadParser, Http1Error, Piece, ReplyContext,
     write_continue,
 };
+use crate::http2::frame::MAX_FRAME_SIZE;
 use crate::http2::hpack::HeaderList;
 
 /// What may wait behind a request that is being served, before we stop reading.
@@ -83,10 +84,6 @@ impl Worker {
 
     /// Whether there may be more to do.
     fn read_head(&mut self, slot: u32, bytes: &[u8], at: &mut usize) -> Result<bool, Http1Error> {
-        // A client may send empty lines before a request (RFC 9112, section 2.2).
-        while bytes[*at..].starts_with(b"\r\n") {
-            *at += 2;
-        }
         let unread = &bytes[*at..];
         if unread.is_empty() {
             return Ok(false);
@@ -171,7 +168,7 @@ impl Worker {
             return Ok(false);
         }
         let Some(body) = &mut http1.body else { return Ok(false) };
-        let room = (window - held).max(1 << 10);
+        let room = (window - held).clamp(1 << 10, MAX_FRAME_SIZE);
         let step = body.decode(&bytes[*at..bytes.len().min(*at + room)])?;
         *at += step.consumed;
         let done = body.is_done();

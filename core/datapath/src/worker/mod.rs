@@ -121,7 +121,7 @@ pub struct Worker {
 
 impl Worker {
     /// Runs until told to stop.
-    pub fn run(mut self) {
+    pub fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
             let busy = !self.dirty.is_empty() || !self.again.is_empty();

@@ -29,7 +29,10 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.buffer);
         let kept = connection.input.len();
         buffer[..kept].copy_from_slice(&connection.input);
-        let outcome = connection.transport.read(&mut buffer[kept..]);
+        let outcome = match kept == buffer.len() {
+            true => Err(ErrorKind::WouldBlock.into()),
+            false => connection.transport.read(&mut buffer[kept..]),
+        };
         if connection.transport.wants_write() {
             self.mark(slot);
         }
@@ -51,6 +54,10 @@ impl Worker {
                 // Input that waited for its turn.
                 if kept > 0 && self.connections.get(slot).and_then(|c| c.http1()).is_some_and(|http1| !http1.stalled) {
                     self.process_and_keep(slot, &buffer[..kept]);
+                    // The socket's own edge may have come while its bytes were left waiting.
+                    if self.connections.peek(slot).is_some_and(|connection| connection.input.len() < kept) {
+                        self.again.push(slot);
+                    }
                 }
             }
             Err(_) => self.peer_closed(slot),
@@ -187,7 +194,11 @@ impl Worker {
                 let frame_waits = waits && connection.input.get(3) != Some(&DATA);
                 frame_waits || http2.in_header_block() || !http2.is_settled()
             }
-            Protocol::Http1(http1) => waits && http1.exchange.is_none(),
+            // An empty line behind a request is nobody's beginning (RFC 9112, section 2.2).
+            Protocol::Http1(http1) => {
+                let begun = if http1.requests == 0 { true } else { waits && connection.input != b"\r\n" };
+                begun && http1.exchange.is_none()
+            }
             Protocol::Unknown => true,
         };
         if !unfinished {

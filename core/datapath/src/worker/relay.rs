@@ -53,6 +53,16 @@ impl Worker {
                 _ => return self.stream_error(connection, side, stream, slot, ErrorCode::PROTOCOL_ERROR),
             }
         }
+        if bytes.is_empty() && !end_stream {
+            // It moved nothing; some backends end the connection of all clients over such frames.
+            self.credit(slot, side, 0);
+            return Ok(());
+        }
+        let largest = self.snapshot.limits.max_body_bytes;
+        if largest > 0 && side == CLIENT && half.bytes > largest {
+            self.fail(slot, answer::BODY_TOO_LARGE);
+            return Ok(());
+        }
         if exchange.idle_timeout_ms > 0 {
             exchange.active_ms = self.clock.now_ms;
         }
@@ -67,6 +77,18 @@ impl Worker {
             keep_for_retry(exchange, bytes, &self.snapshot.limits, &self.shared);
         }
         let to = exchange.sides[1 - side];
+        let generation = exchange.generation;
+        if self.connections.peek(to.connection).is_some_and(|towards| towards.backlog() >= HIGH_WATER) {
+            self.make_room(to.connection);
+            if self.exchanges.current(slot, generation).is_none() {
+                return Ok(());
+            }
+        }
+        let exchange = &mut self.exchanges[slot];
+        if exchange.sides[1 - side].connection != to.connection {
+            // It went with its connection, and what it sent meanwhile was kept for a retry.
+            return Ok(());
+        }
         if exchange.pending[1 - side].is_none()
             && to.connection != NONE
             && let Some((from, towards)) = self.connections.pair(connection, to.connection)

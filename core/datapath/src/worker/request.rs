@@ -41,6 +41,16 @@ impl Worker {
             self.answer(slot, super::answer::OVERSIZE_HEADERS);
             return Ok(());
         }
+        let largest = self.snapshot.limits.max_body_bytes;
+        if largest > 0 && facts.content_length != u64::MAX && facts.content_length > largest {
+            self.answer(slot, super::answer::BODY_TOO_LARGE);
+            return Ok(());
+        }
+        if let Some(at) = facts.grpc_timeout.get()
+            && let Some(timeout_ms) = parse_timeout(list.value(&self.dictionary, at))
+        {
+            self.set_deadline(slot, timeout_ms);
+        }
         self.proceed(connection, slot, &facts, list, true);
         Ok(())
     }
@@ -54,10 +64,16 @@ impl Worker {
             Err(Stopped::Wait { provider, key_id }) => return self.hold(slot, list, provider, key_id),
             Err(Stopped::Draining) => return self.answer_not_serving(slot),
         };
-        self.prepare(connection, slot, facts, list);
+        self.prepare(connection, facts, list);
         self.limit_time(slot, facts, admitted.timeout_ms, list);
         if let Some(caller) = &admitted.caller {
             list.push_named(&self.own.userinfo, &caller.userinfo);
+        }
+        if let Some(own) = self.pools.get(admitted.pool as usize).and_then(|pool| pool.authority.as_ref()) {
+            match list.find_token(&self.dictionary, Token::Authority) {
+                Some(at) => list.set_shared(at, own),
+                None => list.push_front(&self.dictionary, b":authority", own.value()),
+            }
         }
         self.keep_head(slot, list);
         let exchange = &mut self.exchanges[slot];
@@ -163,12 +179,7 @@ impl Worker {
 
     /// Turns the client's fields into those that the backend gets.
     #[inline]
-    fn prepare(&mut self, connection: u32, slot: u32, facts: &Facts, list: &mut HeaderList) {
-        if let Some(at) = facts.grpc_timeout.get()
-            && let Some(timeout_ms) = parse_timeout(list.value(&self.dictionary, at))
-        {
-            self.set_deadline(slot, timeout_ms);
-        }
+    fn prepare(&mut self, connection: u32, facts: &Facts, list: &mut HeaderList) {
         let Some(connection) = self.connections.get(connection) else { return };
         let tls = connection.transport.is_tls();
         let certificate = connection.client_certificate.clone();

@@ -26,7 +26,8 @@ impl Worker {
         if fields.status < 200 {
             if end_stream || fields.status == 101 {
                 self.fail(slot, answer::BAD_RESPONSE);
-            } else if exchange.transcoding.is_none() {
+            } else if fields.status != 100 && !exchange.grpc && exchange.transcoding.is_none() {
+                // gRPC knows no interim responses, and 100 is ours to say.
                 self.send_headers(slot, fields.status, false, list);
             }
             return;

@@ -19,6 +19,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Who connects while everybody is asked to go is asked after this, when nobody is let in any more: asked at once it would
+/// only come back.
+const LATE_CLIENT_MS: u64 = 1_000;
+
 /// The snapshot that a worker serves, counted without other workers having to know.
 pub(crate) struct Adopted(Arc<Snapshot>);
 
@@ -83,6 +87,26 @@ impl Worker {
         worker
     }
 
+    /// A worker in the place of one that failed by a mistake of ours: its connections are lost, everything else goes on.
+    pub fn restarted(self) -> Self {
+        let lost = self.connections.keys().into_iter().filter(|&slot| !self.is_upstream(slot)).count();
+        self.mailbox.clients.fetch_sub(lost, Relaxed);
+        self.shared.refund(self.exchanges.held_bytes());
+        self.shared.events().push(
+            serde_json::json!({
+                "event": "log",
+                "severity": "ERROR",
+                "message": "A worker failed and was started again; its connections are lost.",
+                "connections": lost,
+            })
+            .to_string(),
+        );
+        let mut worker = Worker::new(self.poll, self.shared, self.mailbox, self.snapshot.0.clone());
+        worker.log = self.log;
+        worker.closing = self.closing;
+        worker
+    }
+
     /// Exchanges go on with what they have chosen; pools keep their connections where the backend's name stays.
     pub(super) fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         for pool in &mut self.pools {
@@ -102,6 +126,10 @@ impl Worker {
             if !self.pools[at].current {
                 self.update_endpoints(at as u32, &[]);
             }
+        }
+        for pool in &mut self.pools {
+            let authority = pool.backend.authority.as_ref();
+            pool.authority = authority.map(|value| self.dictionary.field(b":authority", value.as_bytes()));
         }
         let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;
         self.pool_of_backend = snapshot.backends.iter().map(|backend| pool_of(&backend.name)).collect();
@@ -153,7 +181,7 @@ impl Worker {
         connection.listener = Some(listener);
         self.count(Counter::ClientConnections);
         if self.closing {
-            connection.drain_ms = now_ms + 1;
+            connection.drain_ms = now_ms + LATE_CLIENT_MS;
         } else if age_ms > 0 {
             let jittered = age_ms - age_ms / 10 + self.next_random() % (age_ms / 5).max(1);
             connection.drain_ms = now_ms + jittered;
@@ -165,7 +193,10 @@ impl Worker {
             self.mailbox.clients.fetch_sub(1, Relaxed);
             return;
         }
-        self.arm_connection(slot, if self.closing { now_ms + 1 } else { now_ms + timeout_ms });
+        self.arm_connection(
+            slot,
+            if self.closing { now_ms + LATE_CLIENT_MS.min(timeout_ms) } else { now_ms + timeout_ms },
+        );
         self.readable(slot);
     }
 

@@ -244,7 +244,6 @@ impl Worker {
             return;
         }
         http2.announce_goaway();
-        http2.ping(*b"draining");
         connection.drain_announced = true;
         connection.drain_ms = now_ms + 1_000;
         self.mark(slot);

@@ -53,6 +53,11 @@ impl Transcoding {
         method.map_or(b"/", |method| &method.path)
     }
 
+    /// Bytes of the request's body that are held, and charged to the process's budget.
+    pub(super) fn collected(&self) -> usize {
+        self.body.len()
+    }
+
     pub(super) fn is_health_check(&self) -> bool {
         self.binding().is_some_and(Binding::is_health_check)
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// A name and a value, with what would otherwise be found out again for every request.
 #[derive(Debug)]
 pub struct Field {
-    bytes: Box<[u8]>,
+    bytes: Bytes,
     name_length: u32,
     pub(super) hash: u32,
     token: Token,
@@ -19,22 +19,53 @@ pub struct Field {
     pub(super) static_name: u8,
 }
 
+/// Name and value, one behind the other. Most fit into the field itself, which saves an allocation for each that a
+/// client adds to its table; `traceparent`, which many add with every request, has 66 bytes.
+#[derive(Debug)]
+enum Bytes {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(Box<[u8]>),
+}
+
+const SHORT: usize = 86;
+
+impl Bytes {
+    #[inline(always)]
+    fn get(&self) -> &[u8] {
+        match self {
+            Bytes::Short { length, bytes } => &bytes[..*length as usize],
+            Bytes::Long(bytes) => bytes,
+        }
+    }
+
+    fn join(name: &[u8], value: &[u8]) -> Bytes {
+        let length = name.len() + value.len();
+        if length > SHORT {
+            return Bytes::Long([name, value].concat().into_boxed_slice());
+        }
+        let mut bytes = [0; SHORT];
+        bytes[..name.len()].copy_from_slice(name);
+        bytes[name.len()..length].copy_from_slice(value);
+        Bytes::Short { length: length as u8, bytes }
+    }
+}
+
 impl Field {
     pub fn name(&self) -> &[u8] {
-        &self.bytes[..self.name_length as usize]
+        &self.bytes.get()[..self.name_length as usize]
     }
     pub fn value(&self) -> &[u8] {
-        &self.bytes[self.name_length as usize..]
+        &self.bytes.get()[self.name_length as usize..]
     }
     pub fn token(&self) -> Token {
         self.token
     }
     /// As the tables count it (RFC 7541, section 4.1).
     pub fn size(&self) -> usize {
-        self.bytes.len() + 32
+        self.bytes.get().len() + 32
     }
     pub(super) fn same(&self, other: &Field) -> bool {
-        self.name_length == other.name_length && self.bytes == other.bytes
+        self.name_length == other.name_length && self.bytes.get() == other.bytes.get()
     }
 }
 
@@ -105,12 +136,10 @@ impl Dictionary {
     }
 
     fn build_named(&self, known: KnownName, name: &[u8], value: &[u8]) -> Field {
-        let mut bytes = Vec::with_capacity(name.len() + value.len());
-        bytes.extend_from_slice(name);
-        bytes.extend_from_slice(value);
+        let bytes = Bytes::join(name, value);
         Field {
-            hash: hash(self.seed ^ name.len() as u64, &bytes) as u32,
-            bytes: bytes.into_boxed_slice(),
+            hash: hash(self.seed ^ name.len() as u64, bytes.get()) as u32,
+            bytes,
             name_length: name.len() as u32,
             token: known.token,
             well_formed: known.well_formed && value_is_valid(value),
