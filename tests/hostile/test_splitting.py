@@ -67,9 +67,9 @@ def test_a_response_that_would_split_is_replaced(served: Served, backend: Backen
 
 def coded_bytes_that_hold_a_line_end() -> bytes:
     """A text whose Huffman code holds CR LF: who writes a value without decoding it writes those."""
-    for first in range(32, 127):
-        for second in range(32, 127):
-            for third in range(32, 127):
+    for first in range(33, 127):
+        for second in range(33, 127):
+            for third in range(33, 127):
                 text = bytes([first, second, third])
                 if b"\r\n" in huffman(text):
                     return text
@@ -113,7 +113,7 @@ def test_a_response_that_breaks_off_never_looks_whole(served: Served, backend: B
     if b"transfer-encoding: chunked" in head:
         assert not body.endswith(b"0\r\n\r\n")
     else:
-        assert len(body) < 5
+        assert b"12345".startswith(body)
 
 
 @pytest.mark.parametrize("status", ["204", "304"])
