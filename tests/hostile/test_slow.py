@@ -66,7 +66,9 @@ HALVES = {
     "the preface and no SETTINGS": PREFACE,
     "the preface and a part of SETTINGS": PREFACE + settings((4, 100))[:11],
     "HTTP/2: a block without its end": PREFACE + settings() + headers(1, GET, flags=0),
-    "HTTP/2: a block with some CONTINUATION": PREFACE + settings() + headers(1, GET[:5], flags=0)
+    "HTTP/2: a block with some CONTINUATION": PREFACE
+    + settings()
+    + headers(1, GET[:5], flags=0)
     + continuation(1, GET[5:], last=False),
     "HTTP/2: a part of HEADERS": PREFACE + settings() + headers(1, GET)[:-3],
     "HTTP/2: a part of a frame's head": PREFACE + settings() + b"\0\0",
@@ -92,7 +94,9 @@ TRICKLES: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
     "HTTP/1.1: a head byte by byte": (HEAD, lambda number: b"x-%d: y\r\n" % number),
     "HTTP/1.1: empty lines": (b"", lambda _: b"\r\n"),
     "HTTP/2: CONTINUATION after CONTINUATION": (
-        PREFACE + settings() + headers(1, GET, flags=0), lambda _: continuation(1, b"", last=False)),
+        PREFACE + settings() + headers(1, GET, flags=0),
+        lambda _: continuation(1, b"", last=False),
+    ),
     "HTTP/2: a frame byte by byte": (PREFACE + settings() + frame(1, 5, 1, b"", length=16_000), lambda _: b"x"),
     "the preface byte by byte": (b"", lambda number: PREFACE[number % 24 : number % 24 + 1]),
 }

@@ -61,7 +61,7 @@ BAD = {
     "JSON of great depth": f"{HEAD}.{coded(b'[' * 20_000)}.{SIGNATURE}",
     "an object of great depth": f"{HEAD}.{coded(b'{"a":' * 8_000)}.{SIGNATURE}",
     "a member twice": f"{HEAD}.{coded(b'{"iss":"a","iss":"b"}')}.{SIGNATURE}",
-    "large": f"{HEAD}.{coded({"iss": ISSUER.url, "x": "y" * 30_000})}.{SIGNATURE}",
+    "large": f"{HEAD}.{coded({'iss': ISSUER.url, 'x': 'y' * 30_000})}.{SIGNATURE}",
     "alg none": f"{coded({'alg': 'none'})}.{PAYLOAD}.",
     "alg NONE with a signature": header(alg="NONE"),
     "alg HS256": header(alg="HS256"),
@@ -130,8 +130,17 @@ def test_a_token_over_the_limit_of_header_fields_is_refused(served: Served, reco
     with Wire.client(served.address) as wire:
         wire.send(headers(1, block(CALL), flags=0))
         for at in range(0, len(large), 16_000):
-            wire.send(b"".join([len(large[at : at + 16_000]).to_bytes(3, "big"), b"\x09",
-                                bytes([4 if at + 16_000 >= len(large) else 0]), b"\0\0\0\x01", large[at : at + 16_000]]))
+            wire.send(
+                b"".join(
+                    [
+                        len(large[at : at + 16_000]).to_bytes(3, "big"),
+                        b"\x09",
+                        bytes([4 if at + 16_000 >= len(large) else 0]),
+                        b"\0\0\0\x01",
+                        large[at : at + 16_000],
+                    ]
+                )
+            )
         assert wire.answer(1).headers["grpc-status"] == "8"
     assert len(recorder.requests) == before
 
