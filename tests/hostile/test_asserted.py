@@ -94,7 +94,9 @@ def test_the_peers_address_stands_last_in_the_chain(served: Served, recorder: Re
         assert ", ".join(chain) == "10.0.0.1, 10.0.0.3, 127.0.0.1"
 
 
-@pytest.mark.parametrize("name", ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "traceparent", "authorization"])
+@pytest.mark.parametrize(
+    "name", ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "traceparent", "authorization"]
+)
 def test_a_client_cannot_have_a_field_removed_that_says_who_it_is(
     served: Served, recorder: Recorder, name: str
 ) -> None:
@@ -107,12 +109,28 @@ def test_one_request_id_arrives(served: Served, recorder: Recorder) -> None:
     assert len([name for name, _ in recorder.requests[-1].headers if name == "x-request-id"]) == 1
 
 
-@pytest.mark.parametrize("name", ["x-forwarded-for", "x-forwarded-proto", "authorization", "cookie", "grpc-timeout", "te",
-                                  "content-length", "host", "x-goog-iap-jwt-assertion", "x-request-id", "expect"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "authorization",
+        "cookie",
+        "grpc-timeout",
+        "te",
+        "content-length",
+        "host",
+        "x-goog-iap-jwt-assertion",
+        "x-request-id",
+        "expect",
+    ],
+)
 def test_trailers_carry_nothing_that_a_backend_would_act_on(served: Served, recorder: Recorder, name: str) -> None:
     """RFC 9110, section 6.5.1: over both protocols alike."""
     with Wire.client(served.address) as wire:
-        wire.send(headers(1, block(request(method="POST")), end=False), headers(1, block([(name, "1"), ("x-sum", "2")])))
+        wire.send(
+            headers(1, block(request(method="POST")), end=False), headers(1, block([(name, "1"), ("x-sum", "2")]))
+        )
         answer = wire.answer(1)
     if answer.status == 200:
         assert recorder.requests[-1].trailers == [("x-sum", "2")]

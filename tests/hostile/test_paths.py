@@ -121,7 +121,9 @@ def test_over_http1(served: Served, recorder: Recorder, path: str, origin: str) 
     before = len(recorder.requests)
     host = origin.rpartition("/")[2] or "a"
     with connect(served.address) as client:
-        client.sendall(f"POST {origin}{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode())
+        client.sendall(
+            f"POST {origin}{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode()
+        )
         answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
     assert answer.startswith(b"HTTP/1.1 ")
     for arrived in recorder.requests[before:]:
@@ -131,7 +133,9 @@ def test_over_http1(served: Served, recorder: Recorder, path: str, origin: str) 
 @pytest.mark.parametrize("path", [PROTECTED, "//test.Kinds/./%55nary"])
 def test_with_a_token_it_is_served_under_its_own_name(served: Served, recorder: Recorder, path: str) -> None:
     """Which shows that the refusals above are for the want of a token."""
-    fields = request(("content-type", "application/grpc"), ("authorization", f"Bearer {ISSUER.token()}"), method="POST", path=path)
+    fields = request(
+        ("content-type", "application/grpc"), ("authorization", f"Bearer {ISSUER.token()}"), method="POST", path=path
+    )
     with Wire.client(served.address) as wire:
         wire.send(headers(1, block(fields)))
         assert wire.answer(1).body == b"recorded"

@@ -160,11 +160,19 @@ ONE = {
     "a body in a chunk": POST + CHUNKED + b"\r\n%x\r\n" % len(HIDDEN) + HIDDEN + b"\r\n" + NOTHING,
     "a chunk with zeroes before its size": POST + CHUNKED + b"\r\n00%x\r\n" % len(HIDDEN) + HIDDEN + b"\r\n" + NOTHING,
     "a chunk with an extension": POST + CHUNKED + b'\r\n%x;x="y"\r\n' % len(HIDDEN) + HIDDEN + b"\r\n" + NOTHING,
-    "chunked in capitals": POST + b"Transfer-Encoding: CHUNKED\r\n\r\n%x\r\n" % len(HIDDEN) + HIDDEN + b"\r\n" + NOTHING,
+    "chunked in capitals": POST
+    + b"Transfer-Encoding: CHUNKED\r\n\r\n%x\r\n" % len(HIDDEN)
+    + HIDDEN
+    + b"\r\n"
+    + NOTHING,
     "an underscore": POST + LENGTH % len(HIDDEN) + b"transfer_encoding: chunked\r\n\r\n" + HIDDEN,
     "a length that connection names": POST + LENGTH % len(HIDDEN) + b"connection: content-length\r\n\r\n" + HIDDEN,
-    "a coding that connection names": POST + CHUNKED + b"connection: transfer-encoding\r\n\r\n%x\r\n" % len(HIDDEN) + HIDDEN
-    + b"\r\n" + NOTHING,
+    "a coding that connection names": POST
+    + CHUNKED
+    + b"connection: transfer-encoding\r\n\r\n%x\r\n" % len(HIDDEN)
+    + HIDDEN
+    + b"\r\n"
+    + NOTHING,
     "an upgrade to h2c": POST + LENGTH % len(HIDDEN) + b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
     b"http2-settings: AAMAAABkAAQAAP__\r\n\r\n" + HIDDEN,
     "GET with a body": b"GET /outer HTTP/1.1\r\nhost: a\r\n" + LENGTH % len(HIDDEN) + b"\r\n" + HIDDEN,
@@ -189,7 +197,10 @@ def test_pipelined_requests_are_answered_in_order(served: Served, recorder: Reco
     sent = b"".join(b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n" % number for number in range(50))
     answer = exchange(served, sent + b"GET /last HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" + HIDDEN)
     assert answer.count(b"HTTP/1.1 200 ") == 51
-    assert [request.path for request in recorder.requests[before:]] == [*(f"/{number}" for number in range(50)), "/last"]
+    assert [request.path for request in recorder.requests[before:]] == [
+        *(f"/{number}" for number in range(50)),
+        "/last",
+    ]
 
 
 def test_a_request_behind_an_answer_that_came_early_is_not_read(recorder: Recorder) -> None:

@@ -89,15 +89,21 @@ HEAD = block([STATUS, ("content-type", "text/plain")])
 LENGTH_5 = block([STATUS, ("content-length", "5")])
 CUT = {
     "a body that is too long": headers(1, LENGTH_5, end=False) + data(1, b"12345HTTP/1.1 200 OK\r\n\r\n", end=True),
-    "a body that is too long, in two frames": headers(1, LENGTH_5, end=False) + data(1, b"12345") + data(1, b"6", end=True),
+    "a body that is too long, in two frames": headers(1, LENGTH_5, end=False)
+    + data(1, b"12345")
+    + data(1, b"6", end=True),
     "a body that is too short": headers(1, LENGTH_5, end=False) + data(1, b"123", end=True),
-    "a body that is too short, with trailers": headers(1, LENGTH_5, end=False) + data(1, b"123")
+    "a body that is too short, with trailers": headers(1, LENGTH_5, end=False)
+    + data(1, b"123")
     + headers(1, block([("x-trailer", "1")])),
     "a reset in the middle": headers(1, HEAD, end=False) + data(1, b"123") + reset(1, 2),
     "trailers with CR LF": headers(1, HEAD, end=False) + data(1, b"123") + headers(1, block([("x-trailer", INJECTED)])),
-    "trailers with content-length and CR LF": headers(1, HEAD, end=False) + data(1, b"123")
+    "trailers with content-length and CR LF": headers(1, HEAD, end=False)
+    + data(1, b"123")
     + headers(1, block([("content-length", "5\r\n\r\n")])),
-    "trailers without an end": headers(1, HEAD, end=False) + data(1, b"123") + headers(1, block([("x-trailer", "1")]), end=False),
+    "trailers without an end": headers(1, HEAD, end=False)
+    + data(1, b"123")
+    + headers(1, block([("x-trailer", "1")]), end=False),
 }
 
 
