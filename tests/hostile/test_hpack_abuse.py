@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -130,11 +130,12 @@ def test_a_coded_credential_that_cannot_be_decoded_harms_only_its_sender(
     """Passed on as it came it would break the decoder of the backend, and with it everybody's connection."""
     coded = integer(name, 6 if first == 0x40 else 4, first) + integer(len(huffman), 7, 0x80) + huffman
     with grpc.insecure_channel(world.address) as channel:
-        stream = channel.stream_stream("/test.Kinds/Bidi")
+        stream: Any = channel.stream_stream("/test.Kinds/Bidi")
         held = iter([b"one"])
         answers = stream(held, timeout=60)
         assert next(answers) == b"one"
         with Wire.client(world.address) as wire:
             wire.send(headers(1, block(CALL) + coded))
             assert wire.outcome(1) == ConnectionEnded(COMPRESSION_ERROR)
-        assert channel.unary_unary("/test.Kinds/Unary")(b"x", timeout=60) == b"x"
+        unary: Any = channel.unary_unary("/test.Kinds/Unary")
+        assert unary(b"x", timeout=60) == b"x"
