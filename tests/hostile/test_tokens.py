@@ -46,6 +46,9 @@ def header(**changes: Any) -> str:
 
 ES256 = coded({"alg": "ES256", "kid": ISSUER.keys[1].key_id})
 
+OBJECTS = b'{"a":' * 8_000
+TWICE = b'{"iss":"a","iss":"b"}'
+HUGE_EXPIRY = b'{"iss":"' + ISSUER.url.encode() + b'","exp":1e400}'
 BAD = {
     "empty segments": "..",
     "one segment": HEAD,
