@@ -221,7 +221,7 @@ class Wire:
         return not isinstance(self.outcome(), ConnectionEnded)
 
     def offer_table(self, smallest: int, last: int) -> None:
-        """Does what a decoder does that offered table sizes: it shrinks to the smallest at once and grows when told."""
+        """Does what a decoder does that offered sizes: it shrinks to the smallest at once, and grows when told."""
         self._decoder.header_table.maxsize = smallest
         self._decoder.max_allowed_table_size = last
 
