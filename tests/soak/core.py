@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,10 @@ class CoreProcess:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.soak.core_process"]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._stderr = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True
+        )
         self._lock = threading.Lock()
         return self
 
@@ -34,6 +38,7 @@ class CoreProcess:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._stderr.close()
 
     def apply(self, snapshot: dict[str, Any]) -> None:
         self._call("apply", snapshot)
@@ -55,6 +60,11 @@ class CoreProcess:
 
     def every_worker_answers(self) -> bool:
         return None not in self._call("beat", BEAT_SECONDS)
+
+    def complaints(self) -> str:
+        """What it wrote to standard error; a panic of a worker is there."""
+        self._stderr.seek(0)
+        return self._stderr.read()
 
     def status(self) -> str:
         text: str = self._call("status")
