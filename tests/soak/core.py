@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -63,8 +64,7 @@ class CoreProcess:
 
     def complaints(self) -> str:
         """What it wrote to standard error; a panic of a worker is there."""
-        self._stderr.seek(0)
-        return self._stderr.read()
+        return os.pread(self._stderr.fileno(), 1 << 20, 0).decode()
 
     def status(self) -> str:
         text: str = self._call("status")
