@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -55,10 +56,8 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         for open_socket in (self._listener, *self._sockets):
-            try:
+            with suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             open_socket.close()
         self._thread.join()
 
@@ -134,11 +133,11 @@ class _Conversation:
         self._unsent[stream] = bytes(int(size)) if size.isdecimal() else BODY
 
     def _send_bodies(self) -> None:
-        for stream, body in list(self._unsent.items()):
+        for stream in list(self._unsent):
             while (room := min(self._http2.local_flow_control_window(stream), 16_384)) > 0:
-                part, body = body[:room], body[room:]
-                self._http2.send_data(stream, part, end_stream=not body)
-                if not body:
+                left = self._unsent[stream]
+                self._unsent[stream] = left[room:]
+                self._http2.send_data(stream, left[:room], end_stream=room >= len(left))
+                if room >= len(left):
                     del self._unsent[stream]
                     break
-                self._unsent[stream] = body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -124,10 +125,8 @@ class Wire:
 
     def send(self, *parts: bytes) -> None:
         """Sends; that the other end has hung up meanwhile is found out by reading."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(b"".join(parts))
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def read(self) -> Frame | None:
         """The next frame; None at the end of the connection, in order or not."""
@@ -222,7 +221,7 @@ class Wire:
         return not isinstance(self.outcome(), ConnectionEnded)
 
     def offer_table(self, smallest: int, last: int) -> None:
-        """Does what a decoder does that offered table sizes: it shrinks to the smallest at once, and grows when told."""
+        """Does what a decoder does that offered table sizes: it shrinks to the smallest at once and grows when told."""
         self._decoder.header_table.maxsize = smallest
         self._decoder.max_allowed_table_size = last
 
@@ -232,7 +231,7 @@ class Wire:
         while not frame.flags & END_HEADERS:
             frame = self.until_kind(CONTINUATION)
             coded += frame.payload
-        return [(name, value) for name, value in self._decoder.decode(coded, raw=False)]
+        return [(str(name), str(value)) for name, value in self._decoder.decode(coded, raw=False)]
 
     def answer(self, stream: int = 1) -> Answer:
         """Reads a whole response; blocks of other streams are decoded too."""

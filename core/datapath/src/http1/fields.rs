@@ -95,6 +95,11 @@ pub(super) enum TrailerFate {
     Refuse,
 }
 
+/// Whether a field may follow a request's body, in either version of HTTP; `name` is lower case.
+pub(crate) fn may_trail(name: &[u8]) -> bool {
+    matches!(trailer_fate(name), TrailerFate::Keep)
+}
+
 pub(super) fn trailer_fate(name: &[u8]) -> TrailerFate {
     const DROPPED: [&str; 27] = [
         "accept-encoding",

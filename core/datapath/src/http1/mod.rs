@@ -23,6 +23,7 @@ pub use authority::is_valid_authority;
 pub use body::{BodyDecoder, BodyLimits, Piece, Step};
 pub use error::Http1Error;
 pub use fields::is_asserted;
+pub(crate) use fields::may_trail;
 pub use head::{BodyFraming, Head};
 pub use head_parser::{HeadLimits, HeadParser};
 pub use request_line::Version;

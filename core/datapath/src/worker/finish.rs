@@ -254,6 +254,9 @@ impl Worker {
     /// A rule of the connection was broken: say so, then close.
     pub(super) fn fail_connection(&mut self, slot: u32, error: ConnectionError) {
         let Some(connection) = self.connections.get(slot) else { return };
+        if connection.stage == Stage::Closing {
+            return;
+        }
         let is_client = connection.is_client();
         if is_client {
             let flood = error.code == ErrorCode::ENHANCE_YOUR_CALM;

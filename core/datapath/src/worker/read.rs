@@ -126,6 +126,9 @@ impl Worker {
         let result = loop {
             // A connection may end within the loop.
             let Some(connection) = self.connections.get(slot) else { break Ok(bytes.len()) };
+            if connection.stage == Stage::Closing {
+                break Ok(bytes.len());
+            }
             let Some(http2) = connection.http2() else { break Ok(bytes.len()) };
             let event = match http2.next(&self.dictionary, bytes, &mut at, &mut list, self.clock.now_ms) {
                 Ok(Some(event)) => event,

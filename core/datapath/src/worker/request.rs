@@ -5,6 +5,7 @@ use super::connection::Protocol;
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::{Facts, parse_timeout};
 use super::{Head, Worker};
+use crate::http1::may_trail;
 use crate::http2::hpack::{HeaderList, Token};
 use crate::http2::{ConnectionError, ErrorCode};
 
@@ -278,12 +279,12 @@ impl Worker {
             return self.stream_error(connection, CLIENT, stream, slot, ErrorCode::PROTOCOL_ERROR);
         }
         exchange.sides[CLIENT].ended = true;
-        list.retain(dictionary, |token| {
-            !matches!(
-                token,
-                Token::Asserted | Token::Authorization | Token::Cookie | Token::Host | Token::ContentLength
-            )
-        });
+        for index in (0..list.len()).rev() {
+            let ours = matches!(list.token(dictionary, index), Token::RequestId | Token::Te | Token::Expect);
+            if ours || !may_trail(list.name(dictionary, index)) {
+                list.remove(index);
+            }
+        }
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
         }

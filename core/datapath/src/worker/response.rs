@@ -149,7 +149,11 @@ impl ResponseFacts {
                 token if token.is_pseudo() || token == Token::ConnectionSpecific => return None,
                 Token::GrpcStatus => facts.grpc_status = parse_grpc_status(list.value(&worker.dictionary, index)),
                 Token::ContentLength => {
-                    facts.content_length = parse_length(list.value(&worker.dictionary, index))?;
+                    let length = parse_length(list.value(&worker.dictionary, index))?;
+                    if facts.content_length != u64::MAX {
+                        return None;
+                    }
+                    facts.content_length = length;
                 }
                 Token::Server => facts.server = Some(index),
                 Token::Date => facts.has_date = true,
