@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +22,10 @@ class CoreProcess:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.soak.core_process"]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._stderr = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True
+        )
         self._lock = threading.Lock()
         return self
 
@@ -34,6 +39,7 @@ class CoreProcess:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._stderr.close()
 
     def apply(self, snapshot: dict[str, Any]) -> None:
         self._call("apply", snapshot)
@@ -55,6 +61,10 @@ class CoreProcess:
 
     def every_worker_answers(self) -> bool:
         return None not in self._call("beat", BEAT_SECONDS)
+
+    def complaints(self) -> str:
+        """What it wrote to standard error; a panic of a worker is there."""
+        return os.pread(self._stderr.fileno(), 1 << 20, 0).decode()
 
     def status(self) -> str:
         text: str = self._call("status")

@@ -12,6 +12,7 @@ from tests.soak.snapshot import BACKEND, snapshot
 from tests.soak.tally import Tally
 
 WHO = "disturbance"
+KINDS = ("reload", "endpoints changed", "backend killed and started", "listener came and went")
 
 
 class Disturber:
@@ -33,18 +34,14 @@ class Disturber:
         self._version = 0
 
     def run(self) -> None:
-        kinds: list[tuple[str, Callable[[], None]]] = [
-            ("reload", self._reload),
-            ("endpoints changed", self._change_endpoints),
-            ("backend killed and started", self._kill),
-            ("listener came and went", self._listen),
-        ]
+        disturb: tuple[Callable[[], None], ...] = (self._reload, self._change_endpoints, self._kill, self._listen)
+        kinds = list(zip(KINDS, disturb, strict=True))
         self._random.shuffle(kinds)
         while not self._stop.wait(self._random.uniform(0.1, 0.5)):
             # Each kind in turn, so that a short soak sees them all.
-            name, disturb = kinds[0]
             kinds.append(kinds.pop(0))
-            disturb()
+            name, act = kinds[-1]
+            act()
             self._tally.count(WHO, name)
 
     def _addresses(self) -> list[str]:

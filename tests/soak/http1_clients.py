@@ -14,6 +14,8 @@ from tests.soak.snapshot import ECHO_PATH, HEALTH_PATH
 from tests.soak.tally import Tally
 
 WHO = "http/1.1"
+PATIENCE_SECONDS = 30.0
+"""Far beyond the deadline of a transcoded call."""
 
 
 class Http1Client:
@@ -32,12 +34,14 @@ class Http1Client:
                     self._pipeline()
                 else:
                     self._converse()
+            except TimeoutError:
+                self._tally.fault(WHO, f"nothing came for {PATIENCE_SECONDS:g} s")
             except (OSError, http.client.HTTPException) as error:
                 self._tally.count(WHO, type(error).__name__)
             self._stop.wait(self._random.uniform(0, 0.02))
 
     def _converse(self) -> None:
-        connection = http.client.HTTPConnection(*self._address, timeout=10)
+        connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE_SECONDS)
         with contextlib.closing(connection):
             for _ in range(self._random.randint(1, 20)):
                 if self._stop.is_set():
@@ -68,7 +72,7 @@ class Http1Client:
     def _pipeline(self) -> None:
         """Several requests at once, the last of which says that it is."""
         count = self._random.randint(2, 8)
-        with socket.create_connection(self._address, 10) as client:
+        with socket.create_connection(self._address, PATIENCE_SECONDS) as client:
             for number in range(count):
                 close = "Connection: close\r\n" if number + 1 == count else ""
                 client.sendall(f"GET {ECHO_PATH}/{number} HTTP/1.1\r\nHost: soak.test\r\n{close}\r\n".encode())
@@ -80,7 +84,7 @@ class Http1Client:
 
     def _break_off(self) -> None:
         """Leaves in the middle of a head, of a body or of the answer."""
-        client = socket.create_connection(self._address, 10)
+        client = socket.create_connection(self._address, PATIENCE_SECONDS)
         with client:
             head = f"POST {ECHO_PATH} HTTP/1.1\r\nHost: soak.test\r\nContent-Length: 100000\r\n\r\n".encode()
             whole = head + b'{"content":"' + b"x" * 99_986 + b'"}'

@@ -30,6 +30,8 @@ from tests.support.backends import COUNT_KEY, SERVICE
 UNARY, STREAM, JOIN = (f"/{SERVICE}/{name}" for name in ("Unary", "ServerStream", "ClientStream"))
 CANCEL = (8).to_bytes(4)
 MOST_ABANDONED = 60
+PATIENCE_SECONDS = 30.0
+"""Far beyond every deadline and time-out that these clients meet."""
 
 
 class RawClient:
@@ -56,10 +58,12 @@ class RawClient:
         while not self._stop.is_set():
             kind = self._random.choice(kinds)
             who = f"raw {kind.__name__.strip('_').replace('_', ' ')}"
-            client = socket.create_connection(self._address, 10)
+            client = socket.create_connection(self._address, PATIENCE_SECONDS)
             try:
                 kind(client)
                 self._tally.count(who, "done")
+            except TimeoutError:
+                self._tally.fault(who, f"nothing came for {PATIENCE_SECONDS:g} s")
             except OSError as error:
                 self._tally.count(who, type(error).__name__)
             if kind == self._half_open and len(self.abandoned) < MOST_ABANDONED:

@@ -5,7 +5,7 @@ from collections import Counter
 
 
 class Tally:
-    """What happened, by who and what; `wrong` are answers that must never come."""
+    """What happened, by who and what; `wrong` is what must never happen."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,8 +20,11 @@ class Tally:
         """Counts an answer, which has to be the expected one."""
         self.count(who, "answered")
         if answer != expected:
-            with self._lock:
-                self.wrong.append(f"{who}: {answer!r:.200} instead of {expected!r:.200}")
+            self.fault(who, f"{answer!r:.200} instead of {expected!r:.200}")
+
+    def fault(self, who: str, what: str) -> None:
+        with self._lock:
+            self.wrong.append(f"{who}: {what}")
 
     def of(self, who: str, what: str = "answered") -> int:
         with self._lock:
