@@ -30,6 +30,7 @@ counters! {
     StreamErrors "stream_errors_total" None, "Streams reset because the client broke a rule.";
     BytesFromClients "received_bytes_total" Some(("side", "client")), "Bytes read.";
     BytesFromBackends "received_bytes_total" Some(("side", "backend")), "Bytes read.";
+    WorkerFailures "worker_failures_total" None, "Workers that failed by a mistake of the gateway's and were started again.";
     Held "requests_held_total" None, "Requests that waited for keys.";
     LogDropped "access_log_dropped_total" None, "Access log records that were dropped because the writer was behind.";
     LogSampled "access_log_unsampled_total" None, "Successful requests that the access log left out by its rate.";

@@ -6,8 +6,8 @@ use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
 use crate::bytes::wheel::Armed;
-use crate::http2::Role;
 use crate::http2::hpack::Token;
+use crate::http2::{ErrorCode, Role};
 use crate::observe::counters::Counter;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
@@ -289,6 +289,10 @@ impl Worker {
             }
             if idle {
                 self.close_connection(slot);
+            } else if let Some(http2) = self.connections.get(slot).and_then(Connection::http2) {
+                // It ends with its last stream.
+                http2.goaway(ErrorCode::NO_ERROR, "");
+                self.mark(slot);
             }
         }
     }

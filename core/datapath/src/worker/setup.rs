@@ -92,6 +92,7 @@ impl Worker {
         let lost = self.connections.keys().into_iter().filter(|&slot| !self.is_upstream(slot)).count();
         self.mailbox.clients.fetch_sub(lost, Relaxed);
         self.shared.refund(self.exchanges.held_bytes());
+        self.count(Counter::WorkerFailures);
         self.shared.events().push(
             serde_json::json!({
                 "event": "log",
