@@ -116,7 +116,13 @@ async def test_the_hog_that_exceeds_the_buffers_is_ended_and_nobody_else() -> No
     limits = {"max_buffer_bytes": 300 * KIBIBYTE}
     async with Backend() as app:
         with Serving(document(app.address, limits=limits)) as serving:
-            hogs = [await stalled_client(serving, body) for _ in range(4)]
+            # A request that waits for a connection is buffered, too: here the responses alone shall be.
+            async with Client(serving.address) as first:
+                assert await first.unary(b"small", timeout=30) == b"small"
+            hogs = []
+            for _ in range(4):
+                hogs.append(await stalled_client(serving, body))
+                await hogs[-1].next(h2.events.ResponseReceived)
             await serving.until("failures_total", 3, reason="buffer-full")
             assert serving.number("buffered_bytes") <= limits["max_buffer_bytes"]
             async with Client(serving.address) as neighbour:
