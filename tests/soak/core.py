@@ -63,7 +63,7 @@ class CoreProcess:
         return None not in self._call("beat", BEAT_SECONDS)
 
     def complaints(self) -> str:
-        """What it wrote to standard error; a panic of a worker is there."""
+        """What it wrote to standard error: where a worker failed."""
         return os.pread(self._stderr.fileno(), 1 << 20, 0).decode()
 
     def status(self) -> str:
