@@ -67,7 +67,7 @@ test-real: .venv/.real .venv/.core ## Install or build the real parts (root for 
 lint: lint-python lint-rust ## ruff, mypy --strict, import layers, cargo fmt, clippy with warnings denied
 
 .PHONY: lint-python
-lint-python: .venv/.develop
+lint-python: .venv/.develop .venv/.core
 	$(bin)/ruff check --quiet $(python_sources)
 	$(bin)/ruff format --quiet --check $(python_sources)
 	$(bin)/mypy
