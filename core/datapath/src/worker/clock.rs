@@ -1,14 +1,16 @@
 //! The time, read once in each turn of the loop.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often the wall clock is read.
 const UNIX_EVERY_MS: u64 = 100;
+/// What the clock shows at the beginning: 0 means "never" wherever a time is kept.
+const FIRST: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
-    /// Nanoseconds and milliseconds since the worker began; they never go backwards.
+    /// Nanoseconds and milliseconds since a second before the worker began; they never go backwards.
     pub(crate) now_ns: u64,
     pub(crate) now_ms: u64,
     /// Seconds since 1970, for tokens and the `date` field.
@@ -31,11 +33,21 @@ impl Clock {
 
     #[inline]
     pub(crate) fn tick(&mut self) {
-        self.now_ns = self.start.elapsed().as_nanos() as u64;
+        self.now_ns = (FIRST + self.start.elapsed()).as_nanos() as u64;
         self.now_ms = self.now_ns / 1_000_000;
         if self.now_ms.wrapping_sub(self.unix_read_ms) >= UNIX_EVERY_MS {
             self.unix_read_ms = self.now_ms;
             self.unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_moment_is_never() {
+        assert!(Clock::new().now_ms > 0);
     }
 }
