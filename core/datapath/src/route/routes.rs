@@ -69,7 +69,6 @@ pub fn select(routes: &[Route], request: &Request<'_>) -> Option<usize> {
 }
 
 impl Route {
-    /// Whether every request takes this route.
     /// The one backend, where weights leave no choice.
     pub fn only_backend(&self) -> Option<u32> {
         match self.backends.as_slice() {
@@ -78,6 +77,11 @@ impl Route {
         }
     }
 
+    pub fn asks_for_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
+    /// Whether every request takes this route.
     pub fn is_unconditional(&self) -> bool {
         self.authorities.is_empty()
             && self.path.is_none()

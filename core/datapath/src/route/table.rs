@@ -176,6 +176,14 @@ impl Table {
         Some(Choice { route: index.and_then(|index| u32::try_from(index).ok()), backend })
     }
 
+    /// Whether every request with the same method, path and authority gets this choice: no header and no weight has a say.
+    pub fn is_settled(&self, method: Option<u32>, choice: Choice) -> bool {
+        let own = method.and_then(|index| self.methods.get(index as usize)?.backend);
+        let route = choice.route.and_then(|index| self.routes.get(index as usize));
+        let settled = own.is_some() || route.is_some_and(|route| route.only_backend().is_some());
+        settled && !self.routes.iter().any(Route::asks_for_headers)
+    }
+
     /// Whether a request that is passed on unread (`Target::Unknown`, on `route`) might be another one to its backend: one
     /// that decodes `%2F`, or drops `;` parameters, could serve a known method or another route's path. Such a request is to
     /// be refused (400).

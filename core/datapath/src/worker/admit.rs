@@ -5,6 +5,7 @@
 use super::answer::{self, Answer};
 use super::exchange::{CLIENT, Phase};
 use super::facts::Facts;
+use super::memo::Found;
 use super::transcoding::Transcoding;
 use super::view::View;
 use super::{Key, Worker};
@@ -43,6 +44,14 @@ pub(super) enum Stopped {
     Draining,
 }
 
+/// What a request asks for, and what is left of its path if it is to be transcoded: the binding's number, and what its
+/// template's variables matched.
+struct Resolved {
+    found: Found,
+    query: Option<Vec<u8>>,
+    binding: Option<(usize, Vec<Vec<u8>>)>,
+}
+
 impl From<Answer> for Stopped {
     fn from(answer: Answer) -> Stopped {
         Stopped::Answered(answer)
@@ -50,11 +59,20 @@ impl From<Answer> for Stopped {
 }
 
 impl Worker {
-    /// Decides on a request whose fields are in `list`; `may_wait`: keys that are not there may be asked for.
+    /// What an earlier request with the same names was found to ask for.
+    #[inline]
+    pub(super) fn recall(&self, facts: &Facts, list: &HeaderList) -> Option<Found> {
+        let draining = self.shared.draining.load(Relaxed);
+        if draining { None } else { self.memo.recall(facts, list) }
+    }
+
+    /// Decides on a request whose fields are in `list`; `may_wait`: keys that are not there may be asked for. `found` is
+    /// what `recall` gave.
     pub(super) fn admit(
         &mut self,
         slot: u32,
         facts: &Facts,
+        found: Option<Found>,
         list: &mut HeaderList,
         may_wait: bool,
     ) -> Result<Admitted, Stopped> {
@@ -66,62 +84,69 @@ impl Worker {
             }
             return Ok(self.admitted(&snapshot, backend, None));
         }
+        let Resolved { found, query, binding } = match found {
+            Some(found) => Resolved { found, query: None, binding: None },
+            None => self.resolve(&snapshot, facts, list)?,
+        };
+        let access = found.method.and_then(|index| snapshot.method_access.get(index as usize));
+        let caller = match access.or_else(|| snapshot.route_access.get(found.route? as usize)) {
+            Some(access) => self.authenticate(&snapshot, access, facts, list, query.as_deref(), may_wait)?,
+            None => None,
+        };
+        let exchange = &mut self.exchanges[slot];
+        exchange.method = found.method.map_or(0, |index| index + 1);
+        let timeout_ms = snapshot.timeout_ms(found.method, found.route, binding.is_some());
+        let idle_timeout_ms = snapshot.idle_timeout_ms(found.route);
+        exchange.idle_timeout_ms = idle_timeout_ms;
+        if idle_timeout_ms > 0 {
+            exchange.active_ms = self.clock.now_ms;
+            self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), self.clock.now_ms + idle_timeout_ms);
+        }
+        let transcoding =
+            binding.map(|(binding, captures)| Box::new(Transcoding::new(snapshot.clone(), binding, captures, query)));
+        let mut admitted = self.admitted(&snapshot, found.backend, caller);
+        admitted.timeout_ms = timeout_ms;
+        admitted.transcoding = transcoding;
+        Ok(admitted)
+    }
+
+    /// Method, route and backend of a request, whose path is brought into normal form.
+    fn resolve(&mut self, snapshot: &Snapshot, facts: &Facts, list: &mut HeaderList) -> Result<Resolved, Stopped> {
         self.check_authority(facts, list)?;
         let query = self.normalize(facts, list)?;
         let dictionary = Rc::clone(&self.dictionary);
-        let method = facts.method.get().map_or(&b""[..], |at| list.value(&dictionary, at)).to_vec();
-        let at = facts.path.get().ok_or(answer::BAD_REQUEST)?;
-        let target = list.value(&dictionary, at).to_vec();
+        let value = |at: Option<usize>| at.map_or(&b""[..], |at| list.value(&dictionary, at));
+        let (method, target) = (value(facts.method.get()), value(facts.path.get()));
         let path = &target[..target.len() - query.as_ref().map_or(0, |query| query.len() + 1)];
         if snapshot.healthz_path.as_deref().is_some_and(|healthz| healthz.as_bytes() == path) {
             let draining = self.shared.draining.load(Relaxed);
             return Err(Stopped::Answered(if draining { answer::DRAINING } else { answer::HEALTHY }));
         }
-        let grpc = facts.grpc;
-        let found = snapshot.table.find(grpc, &method, path);
-        let mut transcoding = None;
-        let known = match found {
+        let mut binding = None;
+        let known = match snapshot.table.find(facts.grpc, method, path) {
             Target::Method(index) => Some(index),
-            Target::Binding { binding, found } => {
-                transcoding = Some((found.binding, found.captures.iter().map(|value| value.to_vec()).collect()));
-                Some(binding.method)
+            Target::Binding { binding: bound, found } => {
+                binding = Some((found.binding, found.captures.iter().map(|value| value.to_vec()).collect()));
+                Some(bound.method)
             }
             Target::WrongMethod { template, allowed } => return Err(answer::wrong_method(template, &allowed).into()),
             Target::Unknown if snapshot.rejects_unknown => return Err(answer::NOT_FOUND.into()),
             Target::Unknown => None,
         };
-        self.refuse_while_draining(&snapshot, known, transcoding.is_some())?;
+        self.refuse_while_draining(snapshot, known, binding.is_some())?;
         let view = View { dictionary: &dictionary, list, query: query.as_deref() };
-        let authority = facts.authority.get().or(facts.host.get());
-        let authority = authority.map_or(&b""[..], |at| list.value(&dictionary, at));
+        let authority = value(facts.authority.get().or(facts.host.get()));
         let random = (self.random >> 16) as u32;
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let choice = snapshot.table.select_route(authority, path, known, &view, random).ok_or(answer::NO_ROUTE)?;
         if known.is_none() && snapshot.table.is_disguised(authority, path, &view, choice.route) {
             return Err(answer::BAD_PATH.into());
         }
-        let access = known.and_then(|index| snapshot.method_access.get(index as usize));
-        let access = access.or_else(|| snapshot.route_access.get(choice.route? as usize));
-        let caller = match access {
-            Some(access) => self.authenticate(&snapshot, access, facts, list, query.as_deref(), &target, may_wait)?,
-            None => None,
-        };
-        let exchange = &mut self.exchanges[slot];
-        exchange.method = known.map_or(0, |index| index + 1);
-        let timeout_ms = snapshot.timeout_ms(known, choice.route, transcoding.is_some());
-        let idle_timeout_ms = snapshot.idle_timeout_ms(choice.route);
-        exchange.idle_timeout_ms = idle_timeout_ms;
-        if idle_timeout_ms > 0 {
-            exchange.active_ms = self.clock.now_ms;
-            self.wheel.arm(&mut exchange.armed, Key::Exchange(slot), self.clock.now_ms + idle_timeout_ms);
+        let found = Found { method: known, route: choice.route, backend: choice.backend };
+        if known.is_some() && binding.is_none() && query.is_none() && snapshot.table.is_settled(known, choice) {
+            self.memo.keep(facts, list, found);
         }
-        let transcoding = transcoding.map(|(binding, captures)| {
-            Box::new(Transcoding::new(snapshot.clone(), binding, captures, query.as_deref().map(<[u8]>::to_vec)))
-        });
-        let mut admitted = self.admitted(&snapshot, choice.backend, caller);
-        admitted.timeout_ms = timeout_ms;
-        admitted.transcoding = transcoding;
-        Ok(admitted)
+        Ok(Resolved { found, query, binding })
     }
 
     fn admitted(&self, snapshot: &Snapshot, backend: u32, caller: Option<Arc<Caller>>) -> Admitted {
@@ -187,7 +212,6 @@ impl Worker {
         facts: &Facts,
         list: &mut HeaderList,
         query: Option<&[u8]>,
-        target: &[u8],
         may_wait: bool,
     ) -> Result<Option<Arc<Caller>>, Stopped> {
         if access.is_open() {
@@ -207,6 +231,7 @@ impl Worker {
                 let authority = facts.authority.get().or(facts.host.get());
                 let authority = authority.map_or(&b""[..], |at| list.value(&self.dictionary, at));
                 let scheme = facts.scheme.get().map_or(&b"http"[..], |at| list.value(&self.dictionary, at));
+                let target = facts.path.get().map_or(&b"/"[..], |at| list.value(&self.dictionary, at));
                 let url = [scheme, b"://", authority, target].concat();
                 Err(Stopped::Answered(answer::denied(&status, &String::from_utf8_lossy(&url))))
             }
@@ -256,7 +281,7 @@ impl Worker {
         self.reuse_head(head);
         let Some(facts) = Facts::read(&self.dictionary, &list) else { return };
         let connection = self.exchanges[slot].sides[CLIENT].connection;
-        self.proceed(connection, slot, &facts, &mut list, may_wait);
+        self.proceed(connection, slot, &facts, None, &mut list, may_wait);
         if let Some(exchange) = self.exchanges.current_live(slot)
             && let Some(head) = &mut exchange.head
             && exchange.transcoding.is_none()

@@ -40,7 +40,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// `None`: the request is malformed.
+    /// `None`: the request is malformed. Method, path and authority are still to be looked at: `names_are_valid`.
     #[inline]
     pub(crate) fn read(dictionary: &Dictionary, list: &HeaderList) -> Option<Facts> {
         let mut facts = Facts {
@@ -61,8 +61,7 @@ impl Facts {
             expects_continue: false,
         };
         let mut regular = false;
-        for index in 0..list.len() {
-            let token = list.token(dictionary, index);
+        for (index, token) in list.tokens().enumerate() {
             if token == Token::Other {
                 regular = true;
                 continue;
@@ -85,12 +84,18 @@ impl Facts {
             }
             *pseudo = at;
         }
-        let method = list.value(dictionary, facts.method.get()?);
-        let path = list.value(dictionary, facts.path.get()?);
-        facts.scheme.get()?;
-        let authority = facts.authority.get().map_or(&b""[..], |at| list.value(dictionary, at));
-        let named = is_method(method) && matches!(path, [b'/', ..] | b"*") && !path.contains(&b' ');
-        (named && !authority.iter().any(|byte| b" /\\@,".contains(byte))).then_some(facts)
+        let complete = facts.method.get().is_some() && facts.path.get().is_some() && facts.scheme.get().is_some();
+        complete.then_some(facts)
+    }
+
+    /// Whether method, path and authority are such that HTTP allows them.
+    pub(crate) fn names_are_valid(&self, dictionary: &Dictionary, list: &HeaderList) -> bool {
+        let value = |at: At| at.get().map_or(&b""[..], |at| list.value(dictionary, at));
+        let (method, path, authority) = (value(self.method), value(self.path), value(self.authority));
+        is_method(method)
+            && matches!(path, [b'/', ..] | b"*")
+            && !path.contains(&b' ')
+            && !authority.iter().any(|byte| b" /\\@,".contains(byte))
     }
 
     #[inline]

@@ -157,7 +157,7 @@ impl Worker {
             return;
         }
         if let Some(head) = &mut exchange.head
-            && let Some(at) = head.list.find_token(&self.dictionary, Token::GrpcTimeout)
+            && let Some(at) = head.list.find_token(Token::GrpcTimeout)
         {
             head.list.set_value(&self.dictionary, at, format_timeout(left_ms.max(1)).as_bytes());
         }

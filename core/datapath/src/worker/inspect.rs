@@ -87,7 +87,7 @@ impl Worker {
         }
         for index in 0..head.list.len() {
             let value = head.list.value(&self.dictionary, index);
-            match head.list.token(&self.dictionary, index) {
+            match head.list.token(index) {
                 Token::Method if head.original.is_none() => record.http_method = value.into(),
                 Token::Path if head.original.is_none() => record.path = Bounded::from(value),
                 Token::Authority => record.authority = value.into(),

@@ -19,6 +19,7 @@ mod flush;
 mod forward;
 mod http1;
 mod inspect;
+mod memo;
 mod read;
 mod record;
 mod relay;
@@ -40,6 +41,7 @@ use clock::Clock;
 use connection::{Connections, Side, Stage};
 use exchange::{Exchanges, Head};
 use inspect::Log;
+use memo::Memo;
 use mio::{Events, Poll, Token};
 use record::SeriesIndex;
 use setup::Adopted;
@@ -94,6 +96,7 @@ pub struct Worker {
     pools: Vec<Pool>,
     /// By the snapshot's numbers of backends.
     pool_of_backend: Vec<u32>,
+    memo: Memo,
     /// Verified tokens.
     tokens: TokenCache,
     /// Exchanges that wait for keys: (slot, generation).

@@ -4,6 +4,7 @@ use super::admit::Stopped;
 use super::connection::Protocol;
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::{Facts, parse_timeout};
+use super::memo::Found;
 use super::{Head, Worker};
 use crate::http1::may_trail;
 use crate::http2::hpack::{HeaderList, Token};
@@ -28,11 +29,15 @@ impl Worker {
         };
         if facts.repeated {
             for token in [Token::ForwardedProto, Token::RequestId] {
-                list.keep_last(&self.dictionary, token);
+                list.keep_last(token);
             }
             facts = Facts::read(&self.dictionary, list).unwrap_or(facts);
         }
         if end_stream && facts.content_length != u64::MAX && facts.content_length > 0 {
+            return self.reset_offender(connection, stream);
+        }
+        let found = self.recall(&facts, list);
+        if found.is_none() && !facts.names_are_valid(&self.dictionary, list) {
             return self.reset_offender(connection, stream);
         }
         let slot = self.open_exchange(connection, stream, end_stream, &facts);
@@ -52,14 +57,22 @@ impl Worker {
         {
             self.set_deadline(slot, timeout_ms);
         }
-        self.proceed(connection, slot, &facts, list, true);
+        self.proceed(connection, slot, &facts, found, list, true);
         Ok(())
     }
 
     /// Decides on a request and sends it on its way.
     #[inline]
-    pub(super) fn proceed(&mut self, connection: u32, slot: u32, facts: &Facts, list: &mut HeaderList, may_wait: bool) {
-        let admitted = match self.admit(slot, facts, list, may_wait) {
+    pub(super) fn proceed(
+        &mut self,
+        connection: u32,
+        slot: u32,
+        facts: &Facts,
+        found: Option<Found>,
+        list: &mut HeaderList,
+        may_wait: bool,
+    ) {
+        let admitted = match self.admit(slot, facts, found, list, may_wait) {
             Ok(admitted) => admitted,
             Err(Stopped::Answered(answer)) => return self.answer(slot, answer),
             Err(Stopped::Wait { provider, key_id }) => return self.hold(slot, list, provider, key_id),
@@ -71,7 +84,7 @@ impl Worker {
             list.push_named(&self.own.userinfo, &caller.userinfo);
         }
         if let Some(own) = self.pools.get(admitted.pool as usize).and_then(|pool| pool.authority.as_ref()) {
-            match list.find_token(&self.dictionary, Token::Authority) {
+            match list.find_token(Token::Authority) {
                 Some(at) => list.set_shared(at, own),
                 None => list.push_front(&self.dictionary, b":authority", own.value()),
             }
@@ -229,7 +242,7 @@ impl Worker {
             let host = list.value(&self.dictionary, at).to_vec();
             list.push_front(&self.dictionary, b":authority", &host);
         }
-        list.retain(&self.dictionary, |token| token != Token::Asserted && token != Token::Host);
+        list.retain(|token| token != Token::Asserted && token != Token::Host);
     }
 
     /// Keeps the fields as long as they may have to be sent again, or written to the log.
@@ -272,7 +285,7 @@ impl Worker {
             return self.stream_error(connection, CLIENT, stream, slot, ErrorCode::STREAM_CLOSED);
         }
         let dictionary = &self.dictionary;
-        let forbidden = (0..list.len()).map(|index| list.token(dictionary, index));
+        let forbidden = (0..list.len()).map(|index| list.token(index));
         let bad = forbidden.into_iter().any(|token| token.is_pseudo() || token == Token::ConnectionSpecific);
         let short = exchange.sides[CLIENT].remaining != u64::MAX && exchange.sides[CLIENT].remaining > 0;
         if bad || short || !end_stream || list.is_malformed() || list.is_oversize() {
@@ -280,7 +293,7 @@ impl Worker {
         }
         exchange.sides[CLIENT].ended = true;
         for index in (0..list.len()).rev() {
-            let ours = matches!(list.token(dictionary, index), Token::RequestId | Token::Te | Token::Expect);
+            let ours = matches!(list.token(index), Token::RequestId | Token::Te | Token::Expect);
             if ours || !may_trail(list.name(dictionary, index)) {
                 list.remove(index);
             }
@@ -296,15 +309,41 @@ impl Worker {
 
 /// A random UUID (version 4) as text.
 fn request_id_text(high: u64, low: u64) -> [u8; 36] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bits = u128::from(high & !0xf000 | 0x4000) << 64 | u128::from(low & !(0b11 << 62) | 0b10 << 62);
+    let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | 0b10 << 62);
+    let (a, b) = (hexadecimal((high >> 32) as u32), hexadecimal(high as u32));
+    let (c, d) = (hexadecimal((low >> 32) as u32), hexadecimal(low as u32));
     let mut text = [b'-'; 36];
-    let mut shift = 128;
-    for (index, character) in text.iter_mut().enumerate() {
-        if !matches!(index, 8 | 13 | 18 | 23) {
-            shift -= 4;
-            *character = DIGITS[(bits >> shift) as usize & 15];
+    text[..8].copy_from_slice(&a);
+    text[9..13].copy_from_slice(&b[..4]);
+    text[14..18].copy_from_slice(&b[4..]);
+    text[19..23].copy_from_slice(&c[..4]);
+    text[24..28].copy_from_slice(&c[4..]);
+    text[28..].copy_from_slice(&d);
+    text
+}
+
+/// Eight digits, all at once: halves, bytes and nibbles are spread over a word, the highest first.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    let mut spread = u64::from(number);
+    spread = (spread & 0xffff) << 32 | spread >> 16;
+    spread = (spread & 0x0000_00ff_0000_00ff) << 16 | spread >> 8 & 0x0000_00ff_0000_00ff;
+    spread = (spread & 0x000f_000f_000f_000f) << 8 | spread >> 4 & 0x000f_000f_000f_000f;
+    let letters = (spread + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (spread + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'0' - 10)).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn request_ids_are_uuids(high: u64, low: u64) {
+            let text = request_id_text(high, low);
+            let digits = format!("{:016x}{:016x}", high & !0xf000 | 0x4000, low & !(0b11 << 62) | 0b10 << 62);
+            let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+            prop_assert_eq!(std::str::from_utf8(&text).unwrap(), parts.join("-"));
         }
     }
-    text
 }

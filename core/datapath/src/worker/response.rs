@@ -61,7 +61,7 @@ impl Worker {
             list.push_shared(&self.own.date);
         }
         if fields.asserted {
-            list.retain(&self.dictionary, |token| token != Token::Asserted);
+            list.retain(|token| token != Token::Asserted);
         }
         if self.send_headers(slot, fields.status, end_stream, list) && end_stream {
             self.complete(slot);
@@ -86,7 +86,7 @@ impl Worker {
         let mut grpc_status = u8::MAX;
         let mut bad = !end_stream || list.is_malformed() || list.is_oversize();
         for index in 0..list.len() {
-            match list.token(dictionary, index) {
+            match list.token(index) {
                 Token::GrpcStatus => grpc_status = parse_grpc_status(list.value(dictionary, index)),
                 token => bad |= token.is_pseudo() || token == Token::ConnectionSpecific,
             }
@@ -143,7 +143,7 @@ impl ResponseFacts {
             asserted: false,
         };
         for index in 0..list.len() {
-            match list.token(&worker.dictionary, index) {
+            match list.token(index) {
                 Token::Other => {}
                 Token::Status if index == 0 => facts.status = parse_status(list.value(&worker.dictionary, index))?,
                 token if token.is_pseudo() || token == Token::ConnectionSpecific => return None,

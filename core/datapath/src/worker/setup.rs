@@ -1,6 +1,7 @@
 //! A worker's beginning, the snapshots it adopts, and the connections it is given.
 
 use super::connection::{Connection, Protocol, Side, Stage};
+use super::memo::Memo;
 use super::record::SeriesIndex;
 use super::transport::configure;
 use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
@@ -64,6 +65,7 @@ impl Worker {
             mailbox,
             snapshot: Rc::new(Adopted(snapshot.clone())),
             pool_of_backend: Vec::new(),
+            memo: Memo::new(),
             tokens: TokenCache::new(0),
             held: Vec::new(),
             connections: Connections::default(),
@@ -135,6 +137,7 @@ impl Worker {
         let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;
         self.pool_of_backend = snapshot.backends.iter().map(|backend| pool_of(&backend.name)).collect();
         self.snapshot = Rc::new(Adopted(snapshot));
+        self.memo.clear();
         self.series_index.reset(self.snapshot.table.methods().len(), self.pools.len());
         self.keys_changed();
     }

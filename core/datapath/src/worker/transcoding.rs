@@ -108,7 +108,7 @@ impl Worker {
             let mut list = HeaderList::default();
             list.push(b":method", b"POST");
             list.push(b":scheme", b"http");
-            if let Some(at) = head.list.find_token(&self.dictionary, Token::Authority) {
+            if let Some(at) = head.list.find_token(Token::Authority) {
                 list.push(b":authority", head.list.value(&self.dictionary, at));
             }
             list.push(b":path", transcoding.path());
@@ -118,11 +118,10 @@ impl Worker {
             if exchange.deadline_ms > 0 {
                 list.push(b"grpc-timeout", format_timeout(left_ms.max(1)).as_bytes());
             }
-            let value =
-                |token| head.list.find_token(&self.dictionary, token).map(|at| head.list.value(&self.dictionary, at));
+            let value = |token| head.list.find_token(token).map(|at| head.list.value(&self.dictionary, at));
             let original = (value(Token::Method).unwrap_or_default(), value(Token::Path).unwrap_or_default());
             head.original = Some(Box::new((original.0.to_vec(), original.1.to_vec())));
-            head.list.retain(&self.dictionary, is_passed_on);
+            head.list.retain(is_passed_on);
             head.list.append_to(&self.dictionary, &mut list);
             head.list = list;
             head.body.clear();
@@ -144,13 +143,13 @@ impl Worker {
     /// The backend's header fields. They go to the client with the answer, once its status is known.
     pub(super) fn transcoded_head(&mut self, slot: u32, status: u16, end: bool, list: &mut HeaderList) {
         let dictionary = &self.dictionary;
-        let content_type = list.find_token(dictionary, Token::ContentType);
+        let content_type = list.find_token(Token::ContentType);
         let grpc = content_type.is_some_and(|at| is_grpc(list.value(dictionary, at)));
         if end {
             self.transcoded_end(slot, list);
             return;
         }
-        list.retain(dictionary, |token| token == Token::Other || token == Token::Volatile);
+        list.retain(|token| token == Token::Other || token == Token::Volatile);
         list.remove_prefixed(dictionary, b"grpc-");
         if let Some(transcoding) = &mut self.exchanges[slot].transcoding {
             transcoding.broken = status != 200 || !grpc;

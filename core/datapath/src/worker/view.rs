@@ -14,9 +14,7 @@ impl RequestView for View<'_> {
     fn headers<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
         let token = Token::of(name.as_bytes());
         for index in 0..self.list.len() {
-            if self.list.token(self.dictionary, index) == token
-                && self.list.name(self.dictionary, index) == name.as_bytes()
-            {
+            if self.list.token(index) == token && self.list.name(self.dictionary, index) == name.as_bytes() {
                 each(self.list.value(self.dictionary, index));
             }
         }

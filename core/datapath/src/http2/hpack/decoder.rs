@@ -1,7 +1,8 @@
 //! Decoding of header blocks (RFC 7541, section 3).
 
-use super::field::{Field, value_is_valid};
-use super::list::{Header, HeaderList, Limits, Literal, Name, Span};
+use super::field::{Field, KnownName, value_is_valid};
+use super::list::{Form, Header, HeaderList, Limits, Name, Span};
+use super::paths::Paths;
 use super::{Dictionary, TABLE_SIZE, Token, huffman, integer};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -17,6 +18,9 @@ pub struct Decoder {
     table: VecDeque<Rc<Field>>,
     size: usize,
     limit: Option<usize>,
+    /// What was pushed out of the table last, to be used for what is added next.
+    spare: Option<Rc<Field>>,
+    paths: Paths,
     /// The last credential: (as it was coded, its text).
     credential: Option<Box<(Vec<u8>, Vec<u8>)>>,
 }
@@ -33,11 +37,12 @@ impl Decoder {
         while self.size + room > self.limit() {
             let Some(field) = self.table.pop_back() else { break };
             self.size -= field.size();
+            self.spare = Some(field);
         }
     }
 
+    /// Adds what there is room for; a field larger than the table empties it (RFC 7541, section 4.4).
     fn insert(&mut self, field: Rc<Field>) {
-        self.make_room(field.size());
         if field.size() <= self.limit() {
             self.size += field.size();
             self.table.push_front(field);
@@ -60,15 +65,16 @@ impl Decoder {
         while let Some(&first) = block.get(at) {
             if first & 0x80 != 0 {
                 let index = integer::read(block, &mut at, 7).ok_or(DecodeError)?;
-                let (header, size, well_formed) = match index {
+                let (field, form) = match index {
                     0 => return Err(DecodeError),
-                    1..=61 => (Header::Static(index as u8), dictionary.fields[index - 1].size(), true),
+                    1..=61 => (&dictionary.fields[index - 1], Form::Static(index as u8)),
                     _ => {
                         let field = self.table.get(index - 62).ok_or(DecodeError)?;
-                        (Header::Shared(field.clone()), field.size(), field.well_formed)
+                        (field, Form::Shared(field.clone()))
                     }
                 };
-                admit(list, limits, header, size, well_formed);
+                let header = Header { token: field.token(), never_indexed: false, form };
+                admit(list, limits, header, field.size(), field.well_formed);
             } else if first & 0xe0 == 0x20 {
                 let size = integer::read(block, &mut at, 5).ok_or(DecodeError)?;
                 if fields_seen || size > TABLE_SIZE {
@@ -110,33 +116,46 @@ impl Decoder {
                 (Name::Shared(field.clone()), field.known_name())
             }
         };
-        let (token, mut well_formed) = (known.token, known.well_formed);
+        let token = known.token;
+        let is_path = token == Token::Path && first & 0xf0 == 0;
+        if is_path && let Some((field, length)) = self.paths.find(&block[*at..]) {
+            list.text.truncate(text_before);
+            *at += length;
+            admit(list, limits, Header::shared(field), field.size(), field.well_formed);
+            return Ok(());
+        }
+        let coded_from = *at;
         let value = if token == Token::Authorization {
             self.read_credential(block, at, &mut list.text)?
         } else {
             read_string(block, at, &mut list.text)?
         };
-        well_formed &= value_is_valid(&list.text[value.start as usize..value.end as usize]);
+        let well_formed = known.well_formed && value_is_valid(&list.text[value.start as usize..value.end as usize]);
         let name_length = match &name {
             Name::Static(entry) => dictionary.fields[*entry as usize - 1].name().len(),
             Name::Shared(field) => field.name().len(),
             Name::Text(span) => (span.end - span.start) as usize,
         };
+        if is_path && well_formed {
+            let value = &list.text[value.start as usize..value.end as usize];
+            self.paths.keep(&block[coded_from..*at], || dictionary.field(b":path", value));
+        }
         let size = name_length + (value.end - value.start) as usize + 32;
         let header = if indexed {
+            self.make_room(size);
             let bytes = |span: Span| &list.text[span.start as usize..span.end as usize];
-            let field = match &name {
-                Name::Static(entry) => {
-                    dictionary.named_field(known, dictionary.fields[*entry as usize - 1].name(), bytes(value))
-                }
-                Name::Shared(named) => dictionary.named_field(known, named.name(), bytes(value)),
-                Name::Text(span) => dictionary.named_field(known, bytes(*span), bytes(value)),
+            let text = match &name {
+                Name::Static(entry) => dictionary.fields[*entry as usize - 1].name(),
+                Name::Shared(named) => named.name(),
+                Name::Text(span) => bytes(*span),
             };
+            let known = KnownName { well_formed, ..known };
+            let field = dictionary.known_field(known, text, bytes(value), self.spare.take());
             list.text.truncate(text_before);
             self.insert(field.clone());
-            Header::Shared(field)
+            Header { token, never_indexed: false, form: Form::Shared(field) }
         } else {
-            Header::Literal(Literal { name, token, value, never_indexed: first & 0x10 != 0 })
+            Header { token, never_indexed: first & 0x10 != 0, form: Form::Literal { name, value } }
         };
         if !admit(list, limits, header, size, well_formed) {
             list.text.truncate(text_before);

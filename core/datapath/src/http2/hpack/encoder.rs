@@ -3,7 +3,7 @@
 //! The dynamic table is a queue of shared fields with an open-addressed index over their hashes beside it. The index is
 //! four times as large as the number of entries that 4,096 bytes can hold, so a look-up ends after a step or two.
 
-use super::list::{Header, HeaderList, Literal, Name};
+use super::list::{Form, HeaderList, Name, Span};
 use super::{Field, TABLE_SIZE, integer};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -60,10 +60,13 @@ impl Encoder {
     /// Writes every field of `list`.
     pub fn list(&mut self, list: &HeaderList, out: &mut Vec<u8>) {
         for header in &list.headers {
-            match header {
-                Header::Static(entry) => out.push(0x80 | entry),
-                Header::Shared(field) => self.field(field, out),
-                Header::Literal(literal) => self.literal(list, literal, out),
+            match &header.form {
+                Form::Static(entry) => out.push(0x80 | entry),
+                Form::Shared(field) => self.field(field, out),
+                Form::Literal { name, value } => {
+                    let never = header.never_indexed || header.token.is_credential();
+                    self.literal(list, name, *value, never, out);
+                }
             }
         }
     }
@@ -75,12 +78,13 @@ impl Encoder {
             out.push(0x80 | field.static_index);
             return;
         }
-        if let Some(index) = self.find(field) {
+        let token = field.token();
+        let worth = token.worth_indexing();
+        if worth && let Some(index) = self.find(field) {
             integer::write(out, 0x80, 7, index);
             return;
         }
-        let token = field.token();
-        let keep = token.worth_indexing() && field.size() <= LARGEST_INDEXED && field.size() <= self.limit;
+        let keep = worth && field.size() <= LARGEST_INDEXED && field.size() <= self.limit;
         let (first, prefix) = match (keep, token.is_credential()) {
             (true, _) => (0x40, 6),
             (false, true) => (0x10, 4),
@@ -104,25 +108,27 @@ impl Encoder {
     }
 
     #[inline]
-    fn literal(&mut self, list: &HeaderList, literal: &Literal, out: &mut Vec<u8>) {
-        let never = literal.never_indexed || literal.token.is_credential();
+    fn literal(&mut self, list: &HeaderList, name: &Name, value: Span, never: bool, out: &mut Vec<u8>) {
         let first = if never { 0x10 } else { 0 };
-        match &literal.name {
+        match name {
             Name::Static(entry) => integer::write(out, first, 4, *entry as usize),
             Name::Shared(field) if field.static_name != 0 => integer::write(out, first, 4, field.static_name as usize),
-            Name::Shared(field) => match self.find(field) {
-                Some(index) => integer::write(out, first, 4, index),
-                None => {
-                    out.push(first);
-                    integer::write_string(out, field.name());
+            Name::Shared(field) => {
+                let held = if field.token().worth_indexing() { self.find(field) } else { None };
+                match held {
+                    Some(index) => integer::write(out, first, 4, index),
+                    None => {
+                        out.push(first);
+                        integer::write_string(out, field.name());
+                    }
                 }
-            },
+            }
             Name::Text(span) => {
                 out.push(first);
                 integer::write_string(out, &list.text[span.start as usize..span.end as usize]);
             }
         }
-        let value = &list.text[literal.value.start as usize..literal.value.end as usize];
+        let value = &list.text[value.start as usize..value.end as usize];
         integer::write(out, 0, 7, value.len());
         out.extend_from_slice(value);
     }
@@ -130,6 +136,14 @@ impl Encoder {
     /// The HPACK index of an equal field in the table.
     #[inline]
     fn find(&self, field: &Rc<Field>) -> Option<usize> {
+        let guess = field.place.get().wrapping_sub(self.first) as usize;
+        if self.table.get(guess).is_some_and(|held| held.is(field)) {
+            return Some(61 + self.table.len() - guess);
+        }
+        self.search(field)
+    }
+
+    fn search(&self, field: &Rc<Field>) -> Option<usize> {
         let index = self.index.as_ref()?;
         let mut slot = field.hash as usize % SLOTS;
         loop {
@@ -138,9 +152,10 @@ impl Encoder {
                 return None;
             }
             if hash == field.hash {
-                let held = &self.table[number.wrapping_sub(self.first) as usize];
-                if Rc::ptr_eq(held, field) || held.same(field) {
-                    return Some(61 + self.table.len() - number.wrapping_sub(self.first) as usize);
+                let at = number.wrapping_sub(self.first) as usize;
+                if self.table[at].is(field) {
+                    field.place.set(number);
+                    return Some(61 + self.table.len() - at);
                 }
             }
             slot = (slot + 1) % SLOTS;

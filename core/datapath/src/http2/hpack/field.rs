@@ -3,6 +3,7 @@
 use super::Token;
 use super::static_table::STATIC_FIELDS;
 use crate::bytes::hash::hash;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// A name and a value, with what would otherwise be found out again for every request.
@@ -10,7 +11,10 @@ use std::rc::Rc;
 pub struct Field {
     bytes: Bytes,
     name_length: u32,
+    /// 0 where no table of ours will ever hold it.
     pub(super) hash: u32,
+    /// The number of its entry in the table that was last seen to hold it: a guess for the next one.
+    pub(super) place: Cell<u32>,
     token: Token,
     /// No character in it that RFC 9113, section 8.2.1, forbids.
     pub(super) well_formed: bool,
@@ -64,8 +68,13 @@ impl Field {
     pub fn size(&self) -> usize {
         self.bytes.get().len() + 32
     }
-    pub(super) fn same(&self, other: &Field) -> bool {
-        self.name_length == other.name_length && self.bytes.get() == other.bytes.get()
+    /// Whether it is the same name and value. Both have to be worth a place in a table.
+    #[inline]
+    pub(super) fn is(&self, other: &Field) -> bool {
+        std::ptr::eq(self, other)
+            || (self.hash == other.hash
+                && self.name_length == other.name_length
+                && self.bytes.get() == other.bytes.get())
     }
 }
 
@@ -81,7 +90,7 @@ pub struct Dictionary {
 /// `access-control-allow-origin`.
 const LONGEST_STATIC_NAME: usize = 27;
 
-/// What is known of a name that a table holds already.
+/// What is known of a field before it is made: of its name, and whether all of it is well-formed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownName {
     pub(super) token: Token,
@@ -120,9 +129,22 @@ impl Dictionary {
         Rc::new(self.build(name, value))
     }
 
-    /// The same for a name that is known already.
-    pub(super) fn named_field(&self, known: KnownName, name: &[u8], value: &[u8]) -> Rc<Field> {
-        Rc::new(self.build_named(known, name, value))
+    /// The same for what is known already; `spare`, if nobody else has it, is used again.
+    pub(super) fn known_field(
+        &self,
+        known: KnownName,
+        name: &[u8],
+        value: &[u8],
+        spare: Option<Rc<Field>>,
+    ) -> Rc<Field> {
+        let built = self.build_known(known, name, value);
+        if let Some(mut spare) = spare
+            && let Some(field) = Rc::get_mut(&mut spare)
+        {
+            *field = built;
+            return spare;
+        }
+        Rc::new(built)
     }
 
     pub(super) fn known_name(&self, name: &[u8]) -> KnownName {
@@ -132,17 +154,22 @@ impl Dictionary {
     }
 
     fn build(&self, name: &[u8], value: &[u8]) -> Field {
-        self.build_named(self.known_name(name), name, value)
+        let mut known = self.known_name(name);
+        known.well_formed &= value_is_valid(value);
+        self.build_known(known, name, value)
     }
 
-    fn build_named(&self, known: KnownName, name: &[u8], value: &[u8]) -> Field {
+    #[inline]
+    fn build_known(&self, known: KnownName, name: &[u8], value: &[u8]) -> Field {
         let bytes = Bytes::join(name, value);
+        let hash = if known.token.worth_indexing() { hash(self.seed ^ name.len() as u64, bytes.get()) } else { 0 };
         Field {
-            hash: hash(self.seed ^ name.len() as u64, bytes.get()) as u32,
+            hash: hash as u32,
+            place: Cell::new(0),
             bytes,
             name_length: name.len() as u32,
             token: known.token,
-            well_formed: known.well_formed && value_is_valid(value),
+            well_formed: known.well_formed,
             static_index: static_index(known.static_name, value),
             static_name: known.static_name,
         }
@@ -168,9 +195,22 @@ pub(super) fn name_is_valid(name: &[u8]) -> bool {
 /// No control characters, no blanks at either end.
 #[inline]
 pub(super) fn value_is_valid(value: &[u8]) -> bool {
-    let controls = value.iter().fold(false, |bad, &byte| bad | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f));
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let (words, rest) = value.as_chunks::<8>();
+    let bad = words.iter().fold(false, |bad, word| bad | may_hold_control(u64::from_le_bytes(*word)));
+    let is_control = |byte: &u8| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f;
+    let controls = rest.iter().any(is_control) || (bad && value.iter().any(is_control));
     !controls && !blank(value.first()) && !blank(value.last())
+}
+
+/// Whether one of eight bytes is below 0x20 or is 0x7f. Some others may be taken for such, never the reverse.
+#[inline(always)]
+fn may_hold_control(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let low = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = (word ^ (ONES * 0x7f)).wrapping_sub(ONES) & !(word ^ (ONES * 0x7f));
+    (low | delete) & TOPS != 0
 }
 
 /// Lower-case token characters (RFC 9110, section 5.6.2).
@@ -184,3 +224,28 @@ const NAME: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn values_are_looked_through_byte_by_byte(value in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let control = value.iter().any(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f);
+            let blank = |byte: Option<&u8>| byte.is_some_and(|byte| b" \t".contains(byte));
+            prop_assert_eq!(value_is_valid(&value), !control && !blank(value.first()) && !blank(value.last()));
+        }
+
+        #[test]
+        fn text_is_valid_wherever_one_byte_is_not(text in "[a-z \t]{0,40}", at in 0usize..40, byte: u8) {
+            let mut value = format!("a{text}a").into_bytes();
+            let at = at % value.len();
+            value[at] = byte;
+            let control = (byte < 0x20 && byte != b'\t') || byte == 0x7f;
+            let blank = b" \t".contains(&byte) && (at == 0 || at + 1 == value.len());
+            prop_assert_eq!(value_is_valid(&value), !control && !blank);
+        }
+    }
+}

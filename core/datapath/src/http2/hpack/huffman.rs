@@ -8,7 +8,6 @@
 use std::sync::LazyLock;
 
 const WINDOW: u32 = 12;
-const LONGEST: u32 = 30;
 
 /// Bits of each symbol's code, in the order of the symbols; the last is the end of the string, which never occurs.
 #[rustfmt::skip]
@@ -39,11 +38,11 @@ pub struct HuffmanError;
 /// What the next 12 bits hold. `count` 0: a code longer than that.
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    symbols: [u8; 2],
+    /// The first in the low byte.
+    symbols: u16,
     count: u8,
-    /// Bits of all symbols together, and of the first alone.
+    /// Of all symbols together.
     bits: u8,
-    first_bits: u8,
 }
 
 struct Table {
@@ -92,10 +91,9 @@ impl Table {
             let (second_bits, second) = single[(window << first_bits) & ((1 << WINDOW) - 1)];
             let both = second_bits != 0 && u32::from(first_bits + second_bits) <= WINDOW;
             *entry = Entry {
-                symbols: [first, if both { second } else { 0 }],
+                symbols: u16::from_le_bytes([first, if both { second } else { 0 }]),
                 count: if both { 2 } else { 1 },
                 bits: if both { first_bits + second_bits } else { first_bits },
-                first_bits,
             };
         }
         Table { entries, long }
@@ -111,66 +109,56 @@ impl Table {
 }
 
 /// Appends the decoded bytes of `coded` to `out`; what was appended is undefined after an error.
+///
+/// What follows the last byte is taken for one-bits, as the padding is: they are the beginning of no short code, so
+/// decoding stops there by itself, and only then it is asked whether the end was where it had to be.
 pub fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), HuffmanError> {
     let table = &*TABLE;
     let start = out.len();
-    // The shortest code has five bits; two bytes are stored at a time.
-    out.resize(start + coded.len() * 8 / 5 + 2, 0);
+    // The shortest code has five bits; one may reach beyond the end; eight bytes are stored at a time.
+    out.resize(start + coded.len() * 8 / 5 + 1 + 8, 0);
     let target = &mut out[start..];
+    // `have` bits of `bits` are counted, from the top; those below are zero or what `read` has yet to come to.
     let (mut bits, mut have, mut read, mut written) = (0u64, 0u32, 0, 0);
     loop {
-        if let Some(word) = coded.get(read..read + 8) {
-            let word = u64::from_be_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-            let taken = (63 - have) / 8;
-            // Only the whole bytes that are counted may stay set.
-            bits |= (word >> (64 - taken * 8)) << (64 - taken * 8 - have);
-            have += taken * 8;
-            read += taken as usize;
-        } else {
-            while have <= 56 && read < coded.len() {
-                bits |= u64::from(coded[read]) << (56 - have);
-                have += 8;
-                read += 1;
-            }
-        }
-        if have < LONGEST {
-            break;
-        }
-        while have >= LONGEST {
+        let rest = coded.get(read..).unwrap_or_default();
+        let word = rest.first_chunk::<8>().copied().unwrap_or_else(|| {
+            let mut padded = [0xff; 8];
+            padded[..rest.len()].copy_from_slice(rest);
+            padded
+        });
+        bits |= u64::from_be_bytes(word) >> have;
+        read += (63 - have) as usize / 8;
+        have |= 56;
+        // Four look-ups take at most 48 bits and yield at most eight symbols.
+        let (mut text, mut count) = (0u64, 0u32);
+        for _ in 0..4 {
             let entry = table.entries[(bits >> (64 - WINDOW)) as usize];
-            if entry.count != 0 {
-                target[written..written + 2].copy_from_slice(&entry.symbols);
-                written += entry.count as usize;
-                bits <<= entry.bits;
-                have -= u32::from(entry.bits);
-            } else {
-                let (length, symbol) = table.long_code(bits)?;
-                target[written] = symbol;
-                written += 1;
-                bits <<= length;
-                have -= length;
+            if entry.count == 0 {
+                break;
             }
+            text |= u64::from(entry.symbols) << (8 * count);
+            count += u32::from(entry.count);
+            bits <<= entry.bits;
+            have -= u32::from(entry.bits);
         }
-    }
-    while have > 0 {
-        if have < 8 && bits >> (64 - have) == (1 << have) - 1 {
-            break;
+        target[written..written + 8].copy_from_slice(&text.to_le_bytes());
+        written += count as usize;
+        if count > 0 {
+            continue;
         }
-        let entry = table.entries[(bits >> (64 - WINDOW)) as usize];
-        let (length, symbol) = match entry.count {
-            0 => table.long_code(bits)?,
-            _ => (u32::from(entry.first_bits), entry.symbols[0]),
-        };
-        if length > have {
-            return Err(HuffmanError);
+        let left = (coded.len() * 8).checked_sub(read * 8 - have as usize).ok_or(HuffmanError)?;
+        if left < 8 {
+            let padding = bits >> (63 - left) >> 1;
+            out.truncate(start + written);
+            return if padding == (1 << left) - 1 { Ok(()) } else { Err(HuffmanError) };
         }
+        let (length, symbol) = table.long_code(bits)?;
         target[written] = symbol;
         written += 1;
         bits <<= length;
         have -= length;
     }
-    out.truncate(start + written);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -19,20 +19,35 @@ pub(super) enum Name {
 }
 
 #[derive(Debug, Clone)]
-pub struct Literal {
-    pub(super) name: Name,
+pub(super) struct Header {
     pub(super) token: Token,
-    pub(super) value: Span,
+    /// The sender forbids tables to hold it.
     pub(super) never_indexed: bool,
+    pub(super) form: Form,
 }
 
 #[derive(Debug, Clone)]
-pub enum Header {
+pub(super) enum Form {
     /// An entry of the static table.
     Static(u8),
     /// A field that some table holds, or that is worth holding.
     Shared(Rc<Field>),
-    Literal(Literal),
+    Literal {
+        name: Name,
+        value: Span,
+    },
+}
+
+impl Header {
+    #[inline]
+    pub(super) fn shared(field: &Rc<Field>) -> Header {
+        Header { token: field.token(), never_indexed: false, form: Form::Shared(field.clone()) }
+    }
+
+    #[inline]
+    fn literal(name: Name, token: Token, value: Span) -> Header {
+        Header { token, never_indexed: token.is_credential(), form: Form::Literal { name, value } }
+    }
 }
 
 /// What a message's header section may hold (SETTINGS_MAX_HEADER_LIST_SIZE counts name + value + 32 for each field).
@@ -81,45 +96,53 @@ impl HeaderList {
     }
 
     #[inline]
-    pub fn token(&self, dictionary: &Dictionary, index: usize) -> Token {
-        match &self.headers[index] {
-            Header::Static(entry) => dictionary.fields[*entry as usize - 1].token(),
-            Header::Shared(field) => field.token(),
-            Header::Literal(literal) => literal.token,
-        }
+    pub fn token(&self, index: usize) -> Token {
+        self.headers[index].token
+    }
+
+    /// Of all fields, in order.
+    #[inline]
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.headers.iter().map(|header| header.token)
     }
 
     pub fn name<'a>(&'a self, dictionary: &'a Dictionary, index: usize) -> &'a [u8] {
-        match &self.headers[index] {
-            Header::Static(entry) => dictionary.fields[*entry as usize - 1].name(),
-            Header::Shared(field) => field.name(),
-            Header::Literal(literal) => match &literal.name {
-                Name::Static(entry) => dictionary.fields[*entry as usize - 1].name(),
-                Name::Shared(field) => field.name(),
-                Name::Text(span) => self.span(*span),
-            },
+        match &self.headers[index].form {
+            Form::Static(entry) => dictionary.fields[*entry as usize - 1].name(),
+            Form::Shared(field) => field.name(),
+            Form::Literal { name: Name::Static(entry), .. } => dictionary.fields[*entry as usize - 1].name(),
+            Form::Literal { name: Name::Shared(field), .. } => field.name(),
+            Form::Literal { name: Name::Text(span), .. } => self.span(*span),
         }
     }
 
     #[inline]
     pub fn value<'a>(&'a self, dictionary: &'a Dictionary, index: usize) -> &'a [u8] {
-        match &self.headers[index] {
-            Header::Static(entry) => dictionary.fields[*entry as usize - 1].value(),
-            Header::Shared(field) => field.value(),
-            Header::Literal(literal) => self.span(literal.value),
+        match &self.headers[index].form {
+            Form::Static(entry) => dictionary.fields[*entry as usize - 1].value(),
+            Form::Shared(field) => field.value(),
+            Form::Literal { value, .. } => self.span(*value),
         }
     }
 
     /// The field itself where some table holds it: equal fields of a worker are mostly the same allocation.
     pub fn shared(&self, index: usize) -> Option<&Rc<Field>> {
-        match &self.headers[index] {
-            Header::Shared(field) => Some(field),
+        match &self.headers[index].form {
+            Form::Shared(field) => Some(field),
+            _ => None,
+        }
+    }
+
+    /// The entry of the static table that the field is.
+    pub fn static_entry(&self, index: usize) -> Option<u8> {
+        match self.headers[index].form {
+            Form::Static(entry) => Some(entry),
             _ => None,
         }
     }
 
     pub fn push_shared(&mut self, field: &Rc<Field>) {
-        self.headers.push(Header::Shared(field.clone()));
+        self.headers.push(Header::shared(field));
     }
 
     /// Adds a field that no table shall hold. False: a character that is not allowed, and nothing was added.
@@ -129,12 +152,7 @@ impl HeaderList {
         }
         let (name_span, token) = (self.append(name), Token::of(name));
         let value = self.append(value);
-        self.headers.push(Header::Literal(Literal {
-            name: Name::Text(name_span),
-            token,
-            value,
-            never_indexed: token.is_credential(),
-        }));
+        self.headers.push(Header::literal(Name::Text(name_span), token, value));
         true
     }
 
@@ -149,18 +167,14 @@ impl HeaderList {
     /// Adds copies of all fields to another list.
     pub fn append_to(&self, dictionary: &Dictionary, other: &mut HeaderList) {
         for (index, header) in self.headers.iter().enumerate() {
-            match header {
-                Header::Static(entry) => other.headers.push(Header::Static(*entry)),
-                Header::Shared(field) => other.headers.push(Header::Shared(field.clone())),
-                Header::Literal(literal) => {
-                    let name = match &literal.name {
-                        Name::Text(_) => Name::Text(other.append(self.name(dictionary, index))),
-                        name => name.clone(),
-                    };
-                    let value = other.append(self.value(dictionary, index));
-                    other.headers.push(Header::Literal(Literal { name, value, ..*literal }));
+            let mut copy = header.clone();
+            if let Form::Literal { name, value } = &mut copy.form {
+                if matches!(name, Name::Text(_)) {
+                    *name = Name::Text(other.append(self.name(dictionary, index)));
                 }
+                *value = other.append(self.value(dictionary, index));
             }
+            other.headers.push(copy);
         }
     }
 
@@ -172,47 +186,36 @@ impl HeaderList {
     /// Adds a field whose name is that of `named` and whose value is known to be well-formed; no table shall hold it.
     pub fn push_named(&mut self, named: &Rc<Field>, value: &[u8]) {
         let value = self.append(value);
-        let (token, name) = (named.token(), Name::Shared(named.clone()));
-        let never_indexed = token.is_credential();
-        self.headers.push(Header::Literal(Literal { name, token, value, never_indexed }));
+        self.headers.push(Header::literal(Name::Shared(named.clone()), named.token(), value));
     }
 
     /// Adds a pseudo field, which has to stand before all others.
     pub fn push_front(&mut self, dictionary: &Dictionary, name: &[u8], value: &[u8]) {
-        self.headers.insert(0, Header::Shared(dictionary.field(name, value)));
+        self.headers.insert(0, Header::shared(&dictionary.field(name, value)));
     }
 
     /// Replaces a value; the name stays.
     pub fn set_value(&mut self, dictionary: &Dictionary, index: usize, value: &[u8]) {
-        let name = match &self.headers[index] {
-            Header::Static(entry) => Name::Static(dictionary.fields[*entry as usize - 1].static_name),
-            Header::Shared(field) => Name::Shared(field.clone()),
-            Header::Literal(literal) => literal.name.clone(),
+        let name = match &self.headers[index].form {
+            Form::Static(entry) => Name::Static(dictionary.fields[*entry as usize - 1].static_name),
+            Form::Shared(field) => Name::Shared(field.clone()),
+            Form::Literal { name, .. } => name.clone(),
         };
-        let token = self.token(dictionary, index);
-        let value = self.append(value);
-        let never_indexed = token.is_credential();
-        self.headers[index] = Header::Literal(Literal { name, token, value, never_indexed });
+        let (token, value) = (self.token(index), self.append(value));
+        self.headers[index] = Header::literal(name, token, value);
     }
 
     pub fn set_shared(&mut self, index: usize, field: &Rc<Field>) {
-        self.headers[index] = Header::Shared(field.clone());
+        self.headers[index] = Header::shared(field);
     }
 
     pub fn remove(&mut self, index: usize) {
         self.headers.remove(index);
     }
 
-    /// Keeps the fields for which `keep(token, index)` says so, in order.
-    pub fn retain(&mut self, dictionary: &Dictionary, mut keep: impl FnMut(Token) -> bool) {
-        let fields = &dictionary.fields;
-        self.headers.retain(|header| {
-            keep(match header {
-                Header::Static(entry) => fields[*entry as usize - 1].token(),
-                Header::Shared(field) => field.token(),
-                Header::Literal(literal) => literal.token,
-            })
-        });
+    /// Keeps the fields for which `keep(token)` says so, in order.
+    pub fn retain(&mut self, mut keep: impl FnMut(Token) -> bool) {
+        self.headers.retain(|header| keep(header.token));
     }
 
     /// Drops the fields whose names begin with `prefix`.
@@ -225,10 +228,10 @@ impl HeaderList {
     }
 
     /// Of several fields of this kind the last alone stays.
-    pub fn keep_last(&mut self, dictionary: &Dictionary, token: Token) {
-        let last = (0..self.len()).rfind(|&index| self.token(dictionary, index) == token);
+    pub fn keep_last(&mut self, token: Token) {
+        let last = (0..self.len()).rfind(|&index| self.token(index) == token);
         for index in (0..last.unwrap_or(0)).rev() {
-            if self.token(dictionary, index) == token {
+            if self.token(index) == token {
                 self.headers.remove(index);
             }
         }
@@ -239,8 +242,8 @@ impl HeaderList {
         (0..self.len()).find(|&index| self.name(dictionary, index) == name)
     }
 
-    pub fn find_token(&self, dictionary: &Dictionary, token: Token) -> Option<usize> {
-        (0..self.len()).find(|&index| self.token(dictionary, index) == token)
+    pub fn find_token(&self, token: Token) -> Option<usize> {
+        (0..self.len()).find(|&index| self.token(index) == token)
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> Span {

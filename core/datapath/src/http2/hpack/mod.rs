@@ -11,6 +11,7 @@ mod field;
 mod huffman;
 mod integer;
 mod list;
+mod paths;
 mod static_table;
 mod token;
 
@@ -18,7 +19,7 @@ pub use decoder::{DecodeError, Decoder};
 pub use encoder::Encoder;
 pub use field::{Dictionary, Field};
 pub use huffman::{HuffmanError, decode as huffman_decode};
-pub use list::{Header, HeaderList, Limits};
+pub use list::{HeaderList, Limits};
 pub use token::Token;
 
 /// SETTINGS_HEADER_TABLE_SIZE until a peer says otherwise (RFC 9113, section 6.5.2); we never use more.
