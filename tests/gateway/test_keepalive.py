@@ -5,16 +5,17 @@ Ours ask whether a silent client is still there; theirs are answered, and honest
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 from tests.support.cores import Served, document, serve
 from tests.support.frames import ACK, GET, HEADERS, PING, Frame, block, headers, ping, request
-from tests.support.recorder import Recorder
+from tests.support.recorder import BODY, Recorder
 from tests.support.waiting import wait_for
-from tests.support.wire import Wire, connect
+from tests.support.wire import Wire
 
 NEVER = block(request(path="/never"))
 OFTEN = {"keepalive_time_ms": 100, "header_timeout_ms": 1000}
@@ -79,13 +80,16 @@ def test_nobody_is_asked_where_the_operator_did_not_say_so() -> None:
 
 def test_an_http1_client_cannot_be_asked_and_is_kept() -> None:
     with gateway(**OFTEN, keepalive_timeout_ms=300) as served:
-        with connect(served.address) as plain:
+        host, _, port = served.address.rpartition(":")
+        plain = http.client.HTTPConnection(host, int(port), timeout=30)
+        with closing(plain):
             for _ in range(2):
-                plain.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-                assert plain.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+                plain.request("GET", "/")
+                assert plain.getresponse().read() == BODY
                 with Wire.client(served.address) as asked:
                     while asked.read() is not None:
                         pass
+        assert served.counter("connections_accepted_total") == 3
 
 
 def test_a_clients_pings_are_answered_and_are_no_flood() -> None:
