@@ -44,6 +44,10 @@ class CoreProcess:
             self._process.stdout.close()
         self._stderr.close()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def apply(self, snapshot: dict[str, Any]) -> None:
         self._call("apply", snapshot)
 
