@@ -14,6 +14,10 @@ bench: bench-tools ## Compare CPU, latency and memory with Envoy, HAProxy, nghtt
 bench-quick: bench-tools ## The same in fewer and shorter rounds: a look, not a result; BENCH_ARGS="--rows plain" for less
 	$(bin)/python -m tests.bench.run --quick $(BENCH_ARGS)
 
+.PHONY: bench-stalled
+bench-stalled: .venv/.develop .venv/.core ## What a neighbour of 1,000 stalled clients loses (a minute)
+	$(bin)/python -m tests.bench.neighbour
+
 .PHONY: bench-tools
 bench-tools: .venv/.real .venv/.core toolchain ## Build the driver and the backend; install the peers (apt as root, else named)
 	cd $(bench_driver) && cargo build --release --locked --quiet

@@ -18,10 +18,13 @@ BEAT_SECONDS = 20.0
 
 
 class CoreProcess:
-    """`with CoreProcess() as core`: two workers. Calls may come from any thread."""
+    """`with CoreProcess() as core`. Calls may come from any thread."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self._workers = workers
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "tests.soak.core_process"]
+        command = [sys.executable, "-m", "tests.soak.core_process", str(self._workers)]
         self._stderr = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True
@@ -40,6 +43,10 @@ class CoreProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._stderr.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def apply(self, snapshot: dict[str, Any]) -> None:
         self._call("apply", snapshot)

@@ -1,4 +1,4 @@
-"""The native core alone in a process.
+"""The native core alone in a process: `python -m tests.soak.core_process WORKERS`.
 
 It is told what to do by lines of JSON, [method, argument ...], and answers each with [error, result].
 """
@@ -11,11 +11,9 @@ from typing import Any
 
 from tidegate_core import Core
 
-WORKERS = 2
-
 
 def main() -> None:
-    core = Core(WORKERS)
+    core = Core(int(sys.argv[1]))
     for line in sys.stdin:
         method, *arguments = json.loads(line)
         sys.stdout.write(json.dumps(_answer(core, method, arguments)) + "\n")

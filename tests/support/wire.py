@@ -112,10 +112,14 @@ class Wire:
     def client(cls, address: str, *pairs: tuple[int, int]) -> Self:
         """Connects and exchanges SETTINGS: `pairs` are ours."""
         wire = cls(connect(address))
-        wire.send(PREFACE, settings(*pairs))
-        wire.until(lambda frame: frame.kind == SETTINGS and bool(frame.flags & ACK))
-        wire.send(settings(flags=ACK))
+        wire.greet(*pairs)
         return wire
+
+    def greet(self, *pairs: tuple[int, int]) -> None:
+        """Begins as a client does: `pairs` are our SETTINGS."""
+        self.send(PREFACE, settings(*pairs))
+        self.until(lambda frame: frame.kind == SETTINGS and bool(frame.flags & ACK))
+        self.send(settings(flags=ACK))
 
     def __enter__(self) -> Self:
         return self
