@@ -119,7 +119,6 @@ def kept_by_the_kernel(address: str) -> list[int]:
     return [int(row[4].partition(":")[0], 16) for row in rows if int(row[1].rpartition(":")[2], 16) == port]
 
 
-@pytest.mark.xfail(reason="the kernel's send buffers grow to several megabytes each")
 async def test_the_kernel_holds_little_for_who_does_not_read(core: CoreProcess) -> None:
     """Its memory counts for the container, and it ends for the whole machine at a few hundred such clients."""
     clients = 20

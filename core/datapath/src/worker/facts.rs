@@ -10,12 +10,19 @@ const ABSENT: u8 = u8::MAX;
 pub(crate) struct At(u8);
 
 impl At {
-    pub(crate) const NOWHERE: At = At(ABSENT);
     #[inline(always)]
     pub(crate) fn get(self) -> Option<usize> {
         (self.0 != ABSENT).then_some(self.0 as usize)
     }
 }
+
+/// No request has these.
+const FORBIDDEN: u32 = Token::Status.bit() | Token::UnknownPseudo.bit() | Token::ConnectionSpecific.bit();
+/// No request has these twice.
+const SINGLE: u32 =
+    Token::Method.bit() | Token::Path.bit() | Token::Scheme.bit() | Token::Authority.bit() | Token::Host.bit();
+/// The values of these may make a request malformed.
+const VALUED: u32 = Token::Te.bit() | Token::ContentLength.bit() | Token::Expect.bit();
 
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -41,51 +48,74 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// `None`: the request is malformed. Method, path and authority are still to be looked at: `names_are_valid`.
+    ///
+    /// Where each kind of field stands is noted without asking which kind it is; what is wrong shows in which kinds there
+    /// are, and in which there are more than once.
     #[inline]
     pub(crate) fn read(dictionary: &Dictionary, list: &HeaderList) -> Option<Facts> {
+        let mut places = [ABSENT; Token::COUNT];
+        let (mut seen, mut twice, mut late) = (0u32, 0u32, 0u32);
+        for (index, token) in list.tokens().enumerate() {
+            places[token as usize] = index as u8;
+            twice |= seen & token.bit();
+            late |= if seen > Token::PSEUDO { token.bit() } else { 0 };
+            seen |= token.bit();
+        }
+        let at = |token: Token| At(places[token as usize]);
         let mut facts = Facts {
-            method: At::NOWHERE,
-            path: At::NOWHERE,
-            scheme: At::NOWHERE,
-            authority: At::NOWHERE,
-            host: At::NOWHERE,
-            content_type: At::NOWHERE,
-            grpc_timeout: At::NOWHERE,
-            forwarded_for: At::NOWHERE,
-            forwarded_proto: At::NOWHERE,
-            request_id: At::NOWHERE,
+            method: at(Token::Method),
+            path: at(Token::Path),
+            scheme: at(Token::Scheme),
+            authority: at(Token::Authority),
+            host: at(Token::Host),
+            content_type: at(Token::ContentType),
+            grpc_timeout: at(Token::GrpcTimeout),
+            forwarded_for: at(Token::ForwardedFor),
+            forwarded_proto: at(Token::ForwardedProto),
+            request_id: at(Token::RequestId),
             content_length: u64::MAX,
-            asserted: false,
-            repeated: false,
+            asserted: seen & Token::Asserted.bit() != 0,
+            repeated: twice & (Token::ForwardedProto.bit() | Token::RequestId.bit()) != 0,
             grpc: false,
             expects_continue: false,
         };
-        let mut regular = false;
-        for (index, token) in list.tokens().enumerate() {
-            if token == Token::Other {
-                regular = true;
-                continue;
-            }
-            let at = At(index as u8);
-            let pseudo = match token {
-                Token::Method => &mut facts.method,
-                Token::Path => &mut facts.path,
-                Token::Scheme => &mut facts.scheme,
-                Token::Authority => &mut facts.authority,
-                Token::Status | Token::UnknownPseudo | Token::ConnectionSpecific => return None,
-                _ => {
-                    regular = true;
-                    facts.regular(token, at, list.value(dictionary, index))?;
-                    continue;
-                }
-            };
-            if regular || *pseudo != At::NOWHERE {
-                return None;
-            }
-            *pseudo = at;
+        let lacks = (Token::Method.bit() | Token::Path.bit() | Token::Scheme.bit()) & !seen;
+        // Pseudo fields come first.
+        if seen & FORBIDDEN | twice & SINGLE | late & Token::PSEUDO | lacks != 0 {
+            return None;
         }
-        let complete = facts.method.get().is_some() && facts.path.get().is_some() && facts.scheme.get().is_some();
-        complete.then_some(facts)
+        if let Some(at) = facts.content_type.get() {
+            facts.grpc = is_grpc(list.value(dictionary, at));
+        }
+        if twice & VALUED != 0 {
+            for index in 0..list.len() {
+                facts.check_value(list.token(index), list.value(dictionary, index))?;
+            }
+        } else if seen & VALUED != 0 {
+            for token in [Token::Te, Token::ContentLength, Token::Expect] {
+                if let Some(index) = at(token).get() {
+                    facts.check_value(token, list.value(dictionary, index))?;
+                }
+            }
+        }
+        Some(facts)
+    }
+
+    #[inline]
+    fn check_value(&mut self, token: Token, value: &[u8]) -> Option<()> {
+        match token {
+            Token::Te if !value.eq_ignore_ascii_case(b"trailers") => return None,
+            Token::ContentLength => {
+                let length = parse_length(value)?;
+                if self.content_length != u64::MAX && self.content_length != length {
+                    return None;
+                }
+                self.content_length = length;
+            }
+            Token::Expect => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            _ => {}
+        }
+        Some(())
     }
 
     /// Whether method, path and authority are such that HTTP allows them.
@@ -96,40 +126,6 @@ impl Facts {
             && matches!(path, [b'/', ..] | b"*")
             && !path.contains(&b' ')
             && !authority.iter().any(|byte| b" /\\@,".contains(byte))
-    }
-
-    #[inline]
-    fn regular(&mut self, token: Token, at: At, value: &[u8]) -> Option<()> {
-        match token {
-            Token::Te if !value.eq_ignore_ascii_case(b"trailers") => return None,
-            Token::Host if self.host != At::NOWHERE => return None,
-            Token::Host => self.host = at,
-            Token::ContentType => {
-                self.content_type = at;
-                self.grpc = is_grpc(value);
-            }
-            Token::ContentLength => {
-                let length = parse_length(value)?;
-                if self.content_length != u64::MAX && self.content_length != length {
-                    return None;
-                }
-                self.content_length = length;
-            }
-            Token::GrpcTimeout => self.grpc_timeout = at,
-            Token::ForwardedFor => self.forwarded_for = at,
-            Token::ForwardedProto => {
-                self.repeated |= self.forwarded_proto != At::NOWHERE;
-                self.forwarded_proto = at;
-            }
-            Token::RequestId => {
-                self.repeated |= self.request_id != At::NOWHERE;
-                self.request_id = at;
-            }
-            Token::Asserted => self.asserted = true,
-            Token::Expect => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
-            _ => {}
-        }
-        Some(())
     }
 }
 

@@ -172,9 +172,7 @@ impl Worker {
                     Ok(())
                 }
                 Event::PingAnswered => {
-                    if let Some(connection) = self.connections.get(slot) {
-                        connection.ping_sent_ms = 0;
-                    }
+                    self.ping_answered(slot);
                     Ok(())
                 }
             };

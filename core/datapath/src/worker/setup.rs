@@ -179,8 +179,8 @@ impl Worker {
             return;
         };
         let now_ms = self.clock.now_ms;
-        let (timeout_ms, age_ms, grace_ms) =
-            (limits.header_timeout_ms, limits.max_connection_age_ms, limits.max_connection_age_grace_ms);
+        let (timeout_ms, keepalive_ms) = (limits.header_timeout_ms, limits.keepalive_time_ms);
+        let (age_ms, grace_ms) = (limits.max_connection_age_ms, limits.max_connection_age_grace_ms);
         let mut connection = Connection::new(Side::Client, transport, Stage::Open, now_ms);
         connection.listener = Some(listener);
         self.count(Counter::ClientConnections);
@@ -197,10 +197,11 @@ impl Worker {
             self.mailbox.clients.fetch_sub(1, Relaxed);
             return;
         }
-        self.arm_connection(
-            slot,
-            if self.closing { now_ms + LATE_CLIENT_MS.min(timeout_ms) } else { now_ms + timeout_ms },
-        );
+        let mut first_ms = if self.closing { LATE_CLIENT_MS.min(timeout_ms) } else { timeout_ms };
+        if keepalive_ms > 0 {
+            first_ms = first_ms.min(keepalive_ms);
+        }
+        self.arm_connection(slot, now_ms + first_ms);
         self.readable(slot);
     }
 

@@ -88,12 +88,12 @@ impl Worker {
         let limits = &self.snapshot.limits;
         let (header_timeout_ms, idle_timeout_ms) = (limits.header_timeout_ms, limits.idle_timeout_ms);
         let body_timeout_ms = limits.body_timeout_ms;
-        let (keepalive_ms, keepalive_timeout_ms) = (limits.keepalive_time_ms, limits.keepalive_timeout_ms);
         let pool = self.pool_of(slot).and_then(|pool| self.pools.get(pool as usize));
-        let (keepalive_backend_ms, keepalive_backend_timeout_ms) =
-            pool.map_or((0, 0), |pool| (pool.backend.keepalive_time_ms, pool.backend.keepalive_timeout_ms));
         let connect_timeout_ms = pool.map_or(0, |pool| pool.backend.connect_timeout_ms);
-        let keepalive_timeout_ms = if pool.is_some() { keepalive_backend_timeout_ms } else { keepalive_timeout_ms };
+        let (quiet_ms, answer_ms) = match pool {
+            Some(pool) => (pool.backend.keepalive_time_ms, pool.backend.keepalive_timeout_ms),
+            None => (limits.keepalive_time_ms, limits.keepalive_timeout_ms),
+        };
         let Some(connection) = self.connections.get(slot) else { return };
         if !connection.is_client() && !connection.ready {
             let at_ms = connection.opened_ms + connect_timeout_ms;
@@ -114,6 +114,7 @@ impl Worker {
         }
         let is_client = connection.is_client();
         let is_http1 = connection.http1().is_some();
+        let is_http2 = connection.http2().is_some();
         let (active_ms, drain_ms, drained) = (connection.active_ms, connection.drain_ms, connection.drained);
         let (head_since_ms, end_ms, ping_sent_ms) =
             (connection.head_since_ms, connection.end_ms, connection.ping_sent_ms);
@@ -122,7 +123,7 @@ impl Worker {
             self.time_out_body(slot);
             return;
         }
-        if ping_sent_ms > 0 && now_ms >= ping_sent_ms + keepalive_timeout_ms {
+        if ping_sent_ms > 0 && now_ms >= ping_sent_ms + answer_ms {
             self.close_connection(slot);
             return;
         }
@@ -138,8 +139,12 @@ impl Worker {
             }
             return;
         }
-        if keepalive_backend_ms > 0 && streams > 0 && ping_sent_ms == 0 && now_ms >= active_ms + keepalive_backend_ms {
+        // Backends are left alone while nothing runs there.
+        let may_ping = quiet_ms > 0 && is_http2 && (is_client || streams > 0);
+        let mut ping_sent_ms = ping_sent_ms;
+        if may_ping && ping_sent_ms == 0 && now_ms >= active_ms + quiet_ms {
             self.ping(slot);
+            ping_sent_ms = now_ms;
         }
         let mut next = if is_http1 && streams > 0 { active_ms.max(now_ms) + body_timeout_ms } else { u64::MAX };
         let mut consider = |at_ms: u64| next = next.min(at_ms);
@@ -154,19 +159,13 @@ impl Worker {
         }
         if is_client {
             consider(active_ms.max(now_ms - 1) + idle_timeout_ms);
-            if keepalive_ms > 0 {
-                consider(active_ms + keepalive_ms);
-            }
         }
-        if !is_client && keepalive_backend_ms > 0 {
-            consider(now_ms + keepalive_backend_ms);
-        }
-        if ping_sent_ms > 0 || (!is_client && keepalive_backend_ms > 0) {
-            consider(now_ms + keepalive_timeout_ms);
-        }
-        if is_client && keepalive_ms > 0 && ping_sent_ms == 0 && now_ms >= active_ms + keepalive_ms {
-            self.ping(slot);
-            consider(now_ms + keepalive_timeout_ms);
+        if ping_sent_ms > 0 {
+            consider(ping_sent_ms + answer_ms);
+        } else if may_ping {
+            consider(active_ms + quiet_ms);
+        } else if !is_client && quiet_ms > 0 {
+            consider(now_ms + quiet_ms);
         }
         if next != u64::MAX {
             self.arm_connection(slot, next.max(now_ms + 1));
@@ -197,6 +196,17 @@ impl Worker {
             http2.ping(now_ms.to_be_bytes());
             connection.ping_sent_ms = now_ms;
             self.mark(slot);
+        }
+    }
+
+    pub(super) fn ping_answered(&mut self, slot: u32) {
+        let pool = self.pool_of(slot).and_then(|pool| self.pools.get(pool as usize));
+        let quiet_ms = pool.map_or(self.snapshot.limits.keepalive_time_ms, |pool| pool.backend.keepalive_time_ms);
+        if let Some(connection) = self.connections.get(slot) {
+            connection.ping_sent_ms = 0;
+        }
+        if quiet_ms > 0 {
+            self.arm_connection(slot, self.clock.now_ms + quiet_ms);
         }
     }
 

@@ -11,6 +11,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// ... and this many times.
 const KEEPALIVE_PROBES: u32 = 3;
 
+/// What the kernel takes of us beyond what is on its way: a client that does not read costs this, and not the megabytes to
+/// which a send buffer grows by itself. What is on its way (the congestion window) is not limited by it.
+const UNSENT: u32 = 128 << 10;
+
 /// No delay, keepalive and a bound on unacknowledged data, so that a peer whose packets vanish is noticed. An option that
 /// the kernel refuses is left as it was.
 pub(crate) fn configure(socket: &Socket, user_timeout_ms: u64) {
@@ -22,6 +26,7 @@ pub(crate) fn configure(socket: &Socket, user_timeout_ms: u64) {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
     let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
     let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(user_timeout_ms)));
 }
 

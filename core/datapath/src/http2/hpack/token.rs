@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Token {
-    Other,
     Authority,
     Method,
     Path,
     Scheme,
     Status,
-    /// A name that begins with a colon and is none of the five.
+    /// A name that begins with a colon and is none of the five. The first that is no pseudo field stands behind it.
     UnknownPseudo,
+    Other,
     /// Belongs to one HTTP/1.1 connection and is malformed in HTTP/2 (RFC 9113, section 8.2.2).
     ConnectionSpecific,
     Te,
@@ -38,6 +38,16 @@ pub enum Token {
 }
 
 impl Token {
+    pub const COUNT: usize = Token::Volatile as usize + 1;
+    /// The bits of all pseudo fields: below those of all others.
+    pub const PSEUDO: u32 = Token::Other.bit() - 1;
+
+    /// For sets of tokens.
+    #[inline(always)]
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     pub fn of(name: &[u8]) -> Token {
         match name.first() {
             Some(b':') => match name {
@@ -103,26 +113,22 @@ impl Token {
     }
 
     pub fn is_pseudo(self) -> bool {
-        matches!(
-            self,
-            Token::Authority | Token::Method | Token::Path | Token::Scheme | Token::Status | Token::UnknownPseudo
-        )
+        self.bit() & Token::PSEUDO != 0
     }
 
     /// Whether a dynamic table should hold such fields when the sender indexed them.
+    #[inline]
     pub(super) fn worth_indexing(self) -> bool {
-        !matches!(
-            self,
-            Token::Volatile
-                | Token::Traceparent
-                | Token::RequestId
-                | Token::GrpcTimeout
-                | Token::ContentLength
-                | Token::ForwardedFor
-                | Token::GrpcMessage
-                | Token::Cookie
-                | Token::Authorization
-        )
+        const NOT: u32 = Token::Volatile.bit()
+            | Token::Traceparent.bit()
+            | Token::RequestId.bit()
+            | Token::GrpcTimeout.bit()
+            | Token::ContentLength.bit()
+            | Token::ForwardedFor.bit()
+            | Token::GrpcMessage.bit()
+            | Token::Cookie.bit()
+            | Token::Authorization.bit();
+        self.bit() & NOT == 0
     }
 
     /// Whether the field must never enter any table (RFC 7541, section 7.1.3).
