@@ -253,15 +253,19 @@ impl Worker {
 
     /// A rule of the connection was broken: say so, then close.
     pub(super) fn fail_connection(&mut self, slot: u32, error: ConnectionError) {
+        let flood = error.code == ErrorCode::ENHANCE_YOUR_CALM;
+        self.end_connection(slot, error, if flood { Counter::Floods } else { Counter::ProtocolErrors });
+    }
+
+    /// Says why a connection ends, then closes it. `offence`: what a client is counted under.
+    pub(super) fn end_connection(&mut self, slot: u32, error: ConnectionError, offence: Counter) {
         let Some(connection) = self.connections.get(slot) else { return };
         if connection.stage == Stage::Closing {
             return;
         }
         let is_client = connection.is_client();
         if is_client {
-            let flood = error.code == ErrorCode::ENHANCE_YOUR_CALM;
-            let counter = if flood { Counter::Floods } else { Counter::ProtocolErrors };
-            self.mailbox.stats.counters.add(counter, 1);
+            self.mailbox.stats.counters.add(offence, 1);
         }
         if let Some(http2) = connection.http2() {
             http2.goaway(error.code, error.reason);
