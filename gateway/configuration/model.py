@@ -5,9 +5,12 @@ Paths are still paths and names still names here; `gateway.snapshot` reads and r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from .problems import Place
 
 UserInfoFormat = Literal["espv1", "espv2"]
 
@@ -104,10 +107,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
+    """One HTTP method and path of a gRPC method.
+
+    `places` says where its other fields were written, for messages only.
+    """
+
     verb: str
     template: str
     body: str = ""
     response_body: str = ""
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,8 @@ class Method:
     timeout: float | None = None
     access: Access = Access()
     bindings: tuple[Binding, ...] = ()
-    origin: str = field(default="", compare=False)
-    """Where its HTTP rule was written, `file:line: path`; for messages only."""
+    origin: Place | None = field(default=None, compare=False)
+    """Where its HTTP rule was written; for messages only."""
 
 
 @dataclass(frozen=True, slots=True)
