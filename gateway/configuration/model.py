@@ -14,6 +14,9 @@ from .problems import Place
 
 UserInfoFormat = Literal["espv1", "espv2"]
 
+LookupFamily = Literal["auto", "v4only", "v6only", "v4preferred", "all"]
+"""Which addresses of a host name count. `auto` prefers IPv6; a preferred family is used alone if the name has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateSource:
@@ -63,6 +66,7 @@ class Backend:
     connect_timeout: float = 5.0
     keepalive_time: float = 0.0
     keepalive_timeout: float = 20.0
+    lookup_family: LookupFamily = "v4preferred"
 
 
 @dataclass(frozen=True, slots=True)
