@@ -5,7 +5,7 @@ Nothing else crosses this boundary. No call blocks longer than it says, and all 
 
 from typing import final
 
-__all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "describe_descriptors"]
+__all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "check_snapshot", "describe_descriptors"]
 
 __version__: str
 
@@ -91,6 +91,9 @@ def describe_descriptors(data: bytes) -> str:
     "input", "output", "http": [{"verb", "template", "body", "response_body"}]}]}]}
     `http` holds the google.api.http annotations. ValueError: not a descriptor set.
     """
+
+def check_snapshot(snapshot: bytes) -> list[str]:
+    """What `Core.apply` would refuse of a snapshot, as `path: message`; addresses are not bound, nothing is served."""
 
 def check_key_pair(chain_pem: str, key_pem: str) -> str:
     """Facts of a certificate as JSON {"names": [...], "not_after": unix seconds, "fingerprint": hex}.

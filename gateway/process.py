@@ -52,7 +52,7 @@ def _compile(config: GatewayConfig, version: str, endpoints: Mapping[str, Endpoi
 def _explain(problems: Iterable[str], config: GatewayConfig) -> tuple[str, ...]:
     from gateway.snapshot import explain
 
-    return explain(problems, config)
+    return tuple(str(problem) for problem in explain(problems, config))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
-from .model import Backend, BackendTls
+from .model import Backend, BackendTls, LookupFamily
 from .quantities import check_target, join_host_port, split_host_port
+
+LOOKUP_FAMILIES: tuple[LookupFamily, ...] = get_args(LookupFamily)
 
 _SCHEMES = {"grpc": (False, 80), "grpcs": (True, 443)}
 _HTTP_SCHEMES = {"http": "grpc", "https": "grpcs"}
@@ -18,6 +21,11 @@ class BackendUrl:
     target: str
     host: str = ""
     tls: bool = False
+
+
+def lookup_family(text: str | None) -> LookupFamily | None:
+    """The family of that name, if there is one."""
+    return next((family for family in LOOKUP_FAMILIES if family == text), None)
 
 
 def parse_backend_url(text: str, http2: bool = False) -> BackendUrl:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .backend_url import backend_of, parse_backend_url
+from .backend_url import backend_of, lookup_family, parse_backend_url
 from .command_line import Settings
 from .flags import DEFAULT_CERTIFICATES
 from .model import Backend, BackendTls, CertificateSource
@@ -92,6 +92,7 @@ def with_backend_flags(backend: Backend, settings: Settings, problems: Problems)
         connect_timeout=backend.connect_timeout if connect is None else connect,
         keepalive_time=backend.keepalive_time if keepalive_time is None else keepalive_time,
         keepalive_timeout=backend.keepalive_timeout if keepalive_timeout is None else keepalive_timeout,
+        lookup_family=lookup_family(settings.text("backend_dns_lookup_family")) or backend.lookup_family,
     )
 
 

@@ -6,6 +6,7 @@ the tests all read this table and nothing else.
 
 from __future__ import annotations
 
+from .backend_url import LOOKUP_FAMILIES
 from .flag import Flag
 from .later_flags import LATER_FLAGS
 from .model import AccessLog, Admin, Authentication, Backend, GatewayConfig, Limits
@@ -113,6 +114,14 @@ _BACKEND_FLAGS = (
         "duration",
         "How long the backend may take to answer a PING.",
         format_duration(_BACKEND.keepalive_timeout),
+    ),
+    Flag(
+        "backend_dns_lookup_family",
+        _BACKENDS,
+        "text",
+        "Which addresses of host names are used; auto prefers IPv6, all takes both families.",
+        _BACKEND.lookup_family,
+        choices=LOOKUP_FAMILIES,
     ),
     Flag(
         "backend_authority",

@@ -5,11 +5,17 @@ Paths are still paths and names still names here; `gateway.snapshot` reads and r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from .problems import Place
+
 UserInfoFormat = Literal["espv1", "espv2"]
+
+LookupFamily = Literal["auto", "v4only", "v6only", "v4preferred", "all"]
+"""Which addresses of a host name count. `auto` prefers IPv6; a preferred family is used alone if the name has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Backend:
     connect_timeout: float = 5.0
     keepalive_time: float = 0.0
     keepalive_timeout: float = 20.0
+    lookup_family: LookupFamily = "v4preferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +111,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
+    """One HTTP method and path of a gRPC method.
+
+    `places` says where its other fields were written, for messages only.
+    """
+
     verb: str
     template: str
     body: str = ""
     response_body: str = ""
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +135,8 @@ class Method:
     timeout: float | None = None
     access: Access = Access()
     bindings: tuple[Binding, ...] = ()
-    origin: str = field(default="", compare=False)
-    """Where its HTTP rule was written, `file:line: path`; for messages only."""
+    origin: Place | None = field(default=None, compare=False)
+    """Where its HTTP rule was written; for messages only."""
 
 
 @dataclass(frozen=True, slots=True)

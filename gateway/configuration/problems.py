@@ -90,6 +90,11 @@ class Problems:
     def note(self, place: Place, message: str, suggestion: str = "") -> None:
         self._add(place, message, suggestion, "note")
 
+    def take(self, problems: Iterable[Problem]) -> None:
+        """Adds errors that were found elsewhere."""
+        for problem in problems:
+            self.error(Place(problem.file, problem.line, problem.path), problem.message, problem.suggestion)
+
     def _add(self, place: Place, message: str, suggestion: str, severity: Severity) -> None:
         if self.full and severity != "error":
             return

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gateway.snapshot import CheckSnapshot, native_check_snapshot, snapshot_problems
+
 from .api.definition import ApiDefinition, DescriptorSet
 from .api.descriptors import Describe, Described, describe_all, native_describe, read_descriptors
 from .api.resolve import resolve_methods
 from .command_line import Settings
 from .document import Node, read_bytes
 from .load import load_with
+from .model import Authentication, GatewayConfig
 from .problems import Place, Problems, did_you_mean
 from .service_config import ServiceFile, read_service_config
 
@@ -53,14 +56,15 @@ def run(
     out: Callable[[str], object],
     complain: Callable[[str], object],
     describe: Describe = native_describe,
+    check: CheckSnapshot = native_check_snapshot,
 ) -> int:
-    """`main` with its outputs and the reader of descriptor sets given."""
+    """`main` with its outputs and the core's part given: it reads descriptor sets and checks snapshots."""
     form, paths, fault = _arguments(argv)
     if fault is not None:
         (out if fault == "" else complain)(f"{fault}\n\n{USAGE}" if fault else USAGE)
         return 2 if fault else 0
     problems = Problems()
-    files = validate_files(paths, problems, describe)
+    files = validate_files(paths, problems, describe, check)
     if form == "json":
         report = {
             "valid": not problems.errors,
@@ -98,7 +102,12 @@ def _arguments(argv: Sequence[str]) -> tuple[str, list[Path], str | None]:
     return form, paths, None if paths else "give at least one file"
 
 
-def validate_files(paths: Sequence[Path], problems: Problems, describe: Describe = native_describe) -> list[_File]:
+def validate_files(
+    paths: Sequence[Path],
+    problems: Problems,
+    describe: Describe = native_describe,
+    check: CheckSnapshot = native_check_snapshot,
+) -> list[_File]:
     """What each file is; everything that is wrong with them goes to `problems`."""
     files = [_open(path, problems) for path in paths]
     sets = [
@@ -109,9 +118,15 @@ def validate_files(paths: Sequence[Path], problems: Problems, describe: Describe
     described = describe_all(sets, describe, problems)
     for file in files:
         if file.kind == "gateway.yaml":
-            load_with(Settings.of(config=str(file.path)), problems, describe)
+            before = len(problems.errors)
+            config = load_with(Settings.of(config=str(file.path)), problems, describe)
+            if len(problems.errors) == before:
+                problems.take(snapshot_problems(config, check))
     for parts in _services(files):
-        _check_service(parts, sets, described, describe, problems)
+        before = len(problems.errors)
+        config = _check_service(parts, sets, described, describe, problems)
+        if len(problems.errors) == before:
+            problems.take(snapshot_problems(config, check))
     return files
 
 
@@ -137,12 +152,23 @@ def _check_service(
     described: Described,
     describe: Describe,
     problems: Problems,
-) -> None:
+) -> GatewayConfig:
+    """The part of a configuration that stands in a service's files."""
     service = read_service_config(parts, problems)
     definition: ApiDefinition = service.api
     if definition.descriptors:
         described = describe_all((*sets, *definition.descriptors), describe, problems)
-    resolve_methods(definition, described, service.usage_place, problems)
+    methods = resolve_methods(definition, described, service.usage_place, problems)
+    return GatewayConfig(
+        listeners=(),
+        backends=service.backends,
+        methods=methods,
+        unknown_methods="reject",
+        descriptors=tuple(Path(found.place.file) for found in sets),
+        embedded_descriptors=tuple(found.data for found in definition.descriptors),
+        authentication=Authentication(service.providers),
+        sources=tuple(Path(part.name) for part in parts),
+    )
 
 
 def _open(path: Path, problems: Problems) -> _File:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.configuration.model import Backend
+from gateway.configuration.model import Backend, LookupFamily
 from gateway.core import Core
 from gateway.discover.resolve import Resolve
 from gateway.discover.target import parse
@@ -39,6 +39,7 @@ class BackendReport:
 class _Watch:
     backend: str
     targets: tuple[str, ...]
+    family: LookupFamily
 
 
 class Directory:
@@ -60,7 +61,7 @@ class Directory:
         """
         for target in (target for backend in backends for target in backend.targets):
             parse(target)
-        self._prepared = tuple(_Watch(backend.name, backend.targets) for backend in backends)
+        self._prepared = tuple(_Watch(backend.name, backend.targets, backend.lookup_family) for backend in backends)
         self._roster.keep((*self._committed, *self._prepared))
 
     async def attempted(self, timeout: float) -> Mapping[str, Endpoints]:
@@ -111,7 +112,8 @@ class _Watcher:
         self.attempted = asyncio.Event()
 
     async def run(self) -> None:
-        async for resolution in watch(self._watched.targets, self._resolve, self._interval):
+        watched = self._watched
+        async for resolution in watch(watched.targets, self._resolve, self._interval, watched.family):
             self._take(resolution)
         await asyncio.get_running_loop().create_future()
 

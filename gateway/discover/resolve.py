@@ -10,7 +10,10 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Protocol
+
+from gateway.configuration.model import LookupFamily
 
 
 class ResolveError(Exception):
@@ -20,14 +23,14 @@ class ResolveError(Exception):
 class Resolve(Protocol):
     """Returns the IP addresses of a host name, without repetition. Raises ResolveError."""
 
-    async def __call__(self, host: str) -> tuple[str, ...]: ...
+    async def __call__(self, host: str, family: LookupFamily) -> tuple[str, ...]: ...
 
 
-async def resolve(host: str) -> tuple[str, ...]:
-    """The IPv4 addresses of `host`, or its IPv6 addresses when it has no other.
+async def resolve(host: str, family: LookupFamily) -> tuple[str, ...]:
+    """The addresses of `host` that `family` allows; ResolveError too where it has none of them.
 
-    Not both at once: on a machine with two families each server would count twice, and `localhost` half of the time
-    lead to an address on which nobody listens.
+    A preferred family is used alone: with both, each server of a machine with two families would count twice, and
+    `localhost` half of the time lead to an address on which nobody listens.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
@@ -38,16 +41,26 @@ async def resolve(host: str) -> tuple[str, ...]:
         except (OSError, UnicodeError) as error:
             _deliver(loop, answer, ResolveError(f"{host} cannot be resolved: {_reason(error)}."))
         else:
-            _deliver(loop, answer, _preferred([(family, str(address[0])) for family, _, _, _, address in found]))
+            addresses = select([(kind, str(address[0])) for kind, _, _, _, address in found], family)
+            outcome = addresses or ResolveError(f"{host} has no address of the family {family}.")
+            _deliver(loop, answer, outcome)
 
     threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
     return await answer
 
 
-def _preferred(addresses: list[tuple[socket.AddressFamily, str]]) -> tuple[str, ...]:
-    v4 = [address for family, address in addresses if family == socket.AF_INET]
-    v6 = [address for family, address in addresses if family == socket.AF_INET6]
-    return tuple(dict.fromkeys(v4 or v6))
+def select(addresses: Sequence[tuple[socket.AddressFamily, str]], family: LookupFamily) -> tuple[str, ...]:
+    """Those of (kind, address) that count, in the resolver's order and once each."""
+    v4 = [address for kind, address in addresses if kind == socket.AF_INET]
+    v6 = [address for kind, address in addresses if kind == socket.AF_INET6]
+    chosen: dict[LookupFamily, list[str]] = {
+        "auto": v6 or v4,
+        "v4only": v4,
+        "v6only": v6,
+        "v4preferred": v4 or v6,
+        "all": [*v4, *v6],
+    }
+    return tuple(dict.fromkeys(chosen[family]))
 
 
 def _reason(error: Exception) -> str:

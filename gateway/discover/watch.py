@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from gateway.configuration.model import LookupFamily
 from gateway.discover.resolve import Resolve, ResolveError
 from gateway.discover.target import Literal, join, parse
 
@@ -18,7 +19,9 @@ class Resolution:
     errors: tuple[str, ...] = ()
 
 
-async def watch(targets: Sequence[str], resolve: Resolve, interval: float) -> AsyncIterator[Resolution]:
+async def watch(
+    targets: Sequence[str], resolve: Resolve, interval: float, family: LookupFamily = "v4preferred"
+) -> AsyncIterator[Resolution]:
     """Yields what `targets` stand for: at once, and again every `interval` seconds while any of them is a name.
 
     ValueError: a target is of no known form.
@@ -27,7 +30,7 @@ async def watch(targets: Sequence[str], resolve: Resolve, interval: float) -> As
     known: dict[str, tuple[str, ...]] = {}
     while True:
         hosts = tuple(dict.fromkeys(target.host for target in parsed if not isinstance(target, Literal)))
-        answers = await asyncio.gather(*(resolve(host) for host in hosts), return_exceptions=True)
+        answers = await asyncio.gather(*(resolve(host, family) for host in hosts), return_exceptions=True)
         errors: list[str] = []
         for host, answer in zip(hosts, answers, strict=True):
             if isinstance(answer, ResolveError):

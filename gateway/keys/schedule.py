@@ -9,7 +9,8 @@ key that is not at hand. Each is a function from the old state and the time to t
   go on serving. Requests that wait for a key are told only when the retries are used up: a single lost packet must not
   turn into a 401.
 - A request for an unknown key makes the fetch due at once, but at most every `WANTED_INTERVAL`: key ids are written by
-  clients, and a client that invents them must not be able to make us flood the issuer.
+  clients, and a client that invents them must not be able to make us flood the issuer. The first keys begin a new
+  interval, so that a request that waited for them does not put off the fetch of the next key.
 - Keys that could not be confirmed for `max_stale` are dropped: an issuer may have withdrawn them long ago.
 
 `chance` is always a number in [0, 1) that the caller draws.
@@ -62,7 +63,8 @@ def succeed(policy: Policy, state: State, now: float, lifetime: float | None, ch
     """The keys were fetched, or found unchanged; `lifetime` is what the answer itself says, if it does."""
     wait = policy.cache_duration if lifetime is None else lifetime
     wait = max(min(wait, 0.8 * policy.max_stale), SHORTEST_LIFETIME)
-    return replace(state, due=now + wait * (1 - 0.1 * chance), confirmed=now, failures=0)
+    wanted = None if state.confirmed is None else state.wanted
+    return replace(state, due=now + wait * (1 - 0.1 * chance), confirmed=now, failures=0, wanted=wanted)
 
 
 def fail(policy: Policy, state: State, now: float, chance: float) -> tuple[State, bool]:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from .check import CheckSnapshot, native_check_snapshot, snapshot_problems
 from .compile import compile_snapshot
 from .explain import explain
 from .files import sources
 
-__all__ = ["compile_snapshot", "explain", "sources"]
+__all__ = [
+    "CheckSnapshot",
+    "compile_snapshot",
+    "explain",
+    "native_check_snapshot",
+    "snapshot_problems",
+    "sources",
+]

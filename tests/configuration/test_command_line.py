@@ -204,6 +204,7 @@ def test_backend_flags() -> None:
             "--ssl_backend_client_root_certs_file=/etc/ca.pem",
             "--ssl_client_cert_path=/etc/client",
             "--backend_connect_timeout=500ms",
+            "--backend_dns_lookup_family=v6only",
         ],
         {},
     ).config
@@ -211,12 +212,15 @@ def test_backend_flags() -> None:
     assert backend.retry_on == ("connect-failure", "reset")
     assert backend.retries == 0
     assert backend.connect_timeout == 0.5
+    assert backend.lookup_family == "v6only"
     assert backend.tls is not None
     assert backend.tls.ca == Path("/etc/ca.pem")
     assert backend.tls.client is not None
     assert backend.tls.client.directory == Path("/etc/client")
     (error,) = errors_of([BACKEND, "--backend_retry_ons=refused_stream"])
     assert 'did you mean "refused-stream"?' in error
+    (error,) = errors_of([BACKEND, "--backend_dns_lookup_family=v4_only"])
+    assert 'did you mean "v4only"?' in error
 
 
 def test_tls_flags() -> None:

@@ -54,6 +54,7 @@ def test_two_services_behind_one_address(tmp_path: Path) -> None:
         ("echo", "/api.Echo/", (("echo", 1),)),
         ("reverse", "/api.Reverse/", (("reverse", 9), ("echo", 1))),
     ]
+    assert [backend.lookup_family for backend in config.backends] == ["all", "v4preferred"]
     assert config.routes[0].authorities == ("grpc.example.com",)
     assert config.routes[1].timeout == 30
     methods = by_name(loaded)

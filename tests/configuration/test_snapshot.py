@@ -284,11 +284,11 @@ def test_what_the_core_refuses_is_said_in_the_operators_words() -> None:
         "backends[0]: odd",
         "an address is in use",
     ]
-    assert explain(faults, config) == (
-        f"{article}:28: http.rules[0].selector: grpc.health.v1.Health.Check, GET /v1/health, body: no field `x`",
+    assert [str(problem) for problem in explain(faults, config)] == [
+        f"{article}:28: http.rules[0].body: grpc.health.v1.Health.Check, GET /v1/health: no field `x`",
         f"{article}:28: http.rules[0].selector: grpc.health.v1.Health.Check, name: odd",
-        *faults[2:],
-    )
+        *(f"{article}: {fault}" for fault in faults[2:]),
+    ]
 
 
 def test_a_descriptor_set_that_has_gone_is_reported(tmp_path: Path) -> None:

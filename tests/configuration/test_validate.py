@@ -14,7 +14,7 @@ from tests.configuration.helpers import ECHO_AND_REVERSE, FIXTURES, describe, de
 def validate(*arguments: str | Path) -> tuple[int, str, str]:
     out: list[str] = []
     complaints: list[str] = []
-    status = run([str(argument) for argument in arguments], out.append, complaints.append, describe)
+    status = run([str(argument) for argument in arguments], out.append, complaints.append, describe, lambda _: [])
     return status, "".join(out), "".join(complaints)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -269,3 +270,20 @@ async def test_keys_survive_a_new_snapshot_and_can_be_dropped(issuer: TokenIssue
                 serving.core.set_keys("unknown", keys(issuer))
             with pytest.raises(ValueError, match=r"."):
                 serving.core.set_keys("staff", "no document")
+
+
+async def test_the_access_log_names_the_issuer_of_a_verified_token(tmp_path: Path) -> None:
+    issuer = TokenIssuer()
+    issuer.url = 'https://issuer.test/"\n' + "x" * 1000
+    path = tmp_path / "access.log"
+    async with Backend() as app:
+        with Serving({**guarded(app, issuer), "access_log": {"path": str(path)}}) as serving:
+            serving.core.set_keys("staff", keys(issuer))
+            async with Client(serving.address) as client:
+                await client.unary(b"", metadata=bearer(issuer.token()), timeout=30)
+                await failure(client.unary(b"", metadata=bearer(issuer.token("expired")), timeout=30))
+            lines = await until("two lines", lambda: path.exists() and path.read_text().splitlines()[1:] and path)
+    served, refused = map(json.loads, lines.read_text().splitlines())
+    assert served["jwtIssuer"] == issuer.url[:256]
+    assert refused["reason"] == "jwt-expired"
+    assert "jwtIssuer" not in refused

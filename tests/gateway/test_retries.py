@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from typing import Any
 
 import grpc
 import h2.errors
@@ -14,6 +15,7 @@ import pytest
 from tests.gateway.backends import Backend, Client, failure
 from tests.gateway.core import Serving, backend, document, until
 from tests.gateway.raw import GRPC_HEAD, Peer, RawBackend, head_of, message, requests, serve_all
+from tests.support.backends import GrpcBackend
 from tests.support.ports import free_port
 
 REFUSED = h2.errors.ErrorCodes.REFUSED_STREAM
@@ -277,3 +279,22 @@ class FrozenAnswers:
 
     def receive_data(self, data: bytes) -> list[h2.events.Event]:
         return []
+
+
+@pytest.mark.parametrize("connections", [1, 16])
+async def test_a_backend_that_takes_few_streams_fails_no_call(connections: int) -> None:
+    """grpcio counts a stream until its application has let go of the call, and refuses those beyond its limit."""
+    with GrpcBackend(options=[("grpc.max_concurrent_streams", 5)]) as app:
+        with Serving(document(backend(app.address, max_connections=connections))) as serving:
+            async with Client(serving.address) as client:
+                unary: Any = client.method("/test.Kinds/Unary")
+                numbers = iter(range(2_000))
+
+                async def call() -> None:
+                    for number in numbers:
+                        assert await unary(b"%d" % number, timeout=60) == b"%d" % number
+
+                await asyncio.gather(*(call() for _ in range(40)))
+            assert serving.number("upstream_connections_total") <= connections
+            await serving.idle()
+    assert len(app.calls) == 2_000

@@ -104,7 +104,7 @@ TRICKLES: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
 @pytest.mark.parametrize(("first", "more"), TRICKLES.values(), ids=TRICKLES)
 def test_a_trickle_is_no_way_around(hurried: World, first: bytes, more: Callable[[int], bytes]) -> None:
     """Each byte comes well within the time, all of them together do not."""
-    before = hurried.served.counter("head_timeouts_total")
+    before, floods = hurried.served.counter("head_timeouts_total"), hurried.served.counter("floods_total")
     with hurried.undisturbed(), connect(hurried.address) as client:
         client.settimeout(0.05)
         client.sendall(first)
@@ -120,6 +120,7 @@ def test_a_trickle_is_no_way_around(hurried: World, first: bytes, more: Callable
         client.settimeout(30)
         drain(client)
     assert hurried.served.counter("head_timeouts_total") == before + 1
+    assert hurried.served.counter("floods_total") == floods
 
 
 BODIES = {

@@ -106,7 +106,14 @@ REFUSED = {
     "no host": b"GET / HTTP/1.1\r\n\r\n" + HIDDEN,
     "a host with a path": b"GET / HTTP/1.1\r\nhost: a/b\r\n\r\n" + HIDDEN,
     "a host with a user": b"GET / HTTP/1.1\r\nhost: u@a\r\n\r\n" + HIDDEN,
-    "a target of another host": b"GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN,
+    "two hosts behind a target": b"GET http://b/ HTTP/1.1\r\nhost: b\r\nhost: a\r\n\r\n" + HIDDEN,
+    "no host behind a target": b"GET http://b/ HTTP/1.1\r\n\r\n" + HIDDEN,
+    "a bad host behind a target": b"GET http://b/ HTTP/1.1\r\nhost: b/c\r\n\r\n" + HIDDEN,
+    "a target with a user": b"GET http://u@b/ HTTP/1.1\r\nhost: b\r\n\r\n" + HIDDEN,
+    "a target without a host": b"GET http:///b HTTP/1.1\r\nhost: b\r\n\r\n" + HIDDEN,
+    "a target with two hosts": b"GET http://a,b@c/ HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN,
+    "a target with a fragment": b"GET http://a#.b/ HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN,
+    "a target with a backslash": b"GET http://a\\b/ HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN,
     "a target of another scheme": b"GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN,
     "a target without a slash": b"GET smuggled HTTP/1.1\r\nhost: a\r\n\r\n" + HIDDEN,
     "CONNECT": b"CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n" + HIDDEN,
@@ -212,3 +219,26 @@ def test_a_request_behind_an_answer_that_came_early_is_not_read(recorder: Record
     assert answer.count(b"HTTP/1.1 ") == 1
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert recorder.requests[before:] == []
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["plain", "routed"])
+@pytest.mark.parametrize("host", [b"closed.test", b"open.test", b"OPEN.test:80", b"x"])
+def test_the_host_behind_an_absolute_target_counts_nowhere(recorder: Recorder, host: bytes, routed: bool) -> None:
+    """RFC 9112, section 3.2.2: route, authentication and backend go by what the target names."""
+    everything = {"name": "all", "backends": [{"name": "app"}]}
+    closed = {"name": "closed", "match": {"authorities": ["closed.test"]}, "access": {"deny": [403, "closed"]}}
+    routes = [everything | closed, everything] if routed else [everything]
+    with serve(document(recorder.address, routes=routes)) as served:
+        for target, authority in ((b"open.test", "open.test"), (b"open.test:81", "open.test:81")):
+            before = len(recorder.requests)
+            sent = b"GET http://%s//x/../y?z HTTP/1.1\r\nhost: %s\r\nx-a: 1\r\n" % (target, host)
+            answer = exchange(served, sent + b"connection: close, host\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            (arrived,) = recorder.requests[before:]
+            assert [value for name, value in arrived.headers if name in (":authority", "host")] == [authority]
+        if routed:
+            before = len(recorder.requests)
+            for target in (b"closed.test", b"CLOSED.test:80", b"closed.test."):
+                answer = exchange(served, b"GET http://%s/ HTTP/1.1\r\nhost: %s\r\n\r\n" % (target, host) + b"\0")
+                assert answer.startswith(b"HTTP/1.1 403 "), target
+            assert recorder.requests[before:] == []

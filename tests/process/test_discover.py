@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import AF_INET, AF_INET6, AF_UNIX
 
 import pytest
 
-from gateway.configuration.model import Backend
+from gateway.configuration.model import Backend, LookupFamily
 from gateway.discover.directory import Directory
-from gateway.discover.resolve import ResolveError, resolve
+from gateway.discover.resolve import ResolveError, resolve, select
 from gateway.discover.target import Literal, Name, parse
 from gateway.discover.watch import Resolution, watch
 from tests.process.fakes import FakeCore
@@ -25,7 +26,7 @@ class Names:
         self.hosts = hosts
         self.asked: list[tuple[float, str]] = []
 
-    async def __call__(self, host: str) -> tuple[str, ...]:
+    async def __call__(self, host: str, family: LookupFamily) -> tuple[str, ...]:
         self.asked.append((round(asyncio.get_running_loop().time(), 3), host))
         answer = self.hosts.get(host)
         if answer is None:
@@ -54,12 +55,56 @@ async def test_a_target_of_no_known_form_says_what_to_write(target: str) -> None
 
 
 async def test_the_systems_resolver_is_asked_for_one_family() -> None:
-    assert await resolve("localhost") in [("127.0.0.1",), ("::1",)]
+    assert await resolve("localhost", "v4preferred") in [("127.0.0.1",), ("::1",)]
+
+
+ADDRESSES = [(AF_INET6, "::1"), (AF_INET, "10.0.0.1"), (AF_INET6, "::2"), (AF_INET, "10.0.0.1"), (AF_UNIX, "x")]
+V4, V6 = ("10.0.0.1",), ("::1", "::2")
+
+
+@pytest.mark.parametrize(
+    ("family", "of_both", "of_v4", "of_v6"),
+    [
+        ("v4preferred", V4, V4, V6),
+        ("auto", V6, V4, V6),
+        ("v4only", V4, V4, ()),
+        ("v6only", V6, (), V6),
+        ("all", V4 + V6, V4, V6),
+    ],
+)
+async def test_a_family_says_which_addresses_count(
+    family: LookupFamily, of_both: tuple[str, ...], of_v4: tuple[str, ...], of_v6: tuple[str, ...]
+) -> None:
+    assert select(ADDRESSES, family) == of_both
+    assert select([known for known in ADDRESSES if known[0] == AF_INET], family) == of_v4
+    assert select([known for known in ADDRESSES if known[0] == AF_INET6], family) == of_v6
+
+
+async def test_a_name_without_an_address_of_the_family_cannot_be_resolved() -> None:
+    assert await resolve("127.0.0.1", "all") == ("127.0.0.1",)
+    with pytest.raises(ResolveError, match="no address of the family v6only"):
+        await resolve("127.0.0.1", "v6only")
+
+
+@pytest.mark.looptime
+async def test_each_backend_has_a_family_of_its_own() -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def answer(host: str, family: LookupFamily) -> tuple[str, ...]:
+        asked.append((host, family))
+        return ("10.0.0.1",)
+
+    served = Directory(FakeCore(), answer)
+    served.prepare([Backend("a", ("a:1",)), Backend("b", ("b:1",), lookup_family="v6only")])
+    running = asyncio.create_task(served.run())
+    await served.attempted(1.0)
+    running.cancel()
+    assert asked == [("a", "v4preferred"), ("b", "v6only")]
 
 
 async def test_a_name_that_cannot_be_is_said() -> None:
     with pytest.raises(ResolveError, match="cannot be resolved"):
-        await resolve("a" * 300)
+        await resolve("a" * 300, "all")
 
 
 async def test_addresses_need_no_resolution_and_never_change() -> None:
@@ -136,7 +181,7 @@ async def test_failures_are_counted_and_said_once(caplog: pytest.LogCaptureFixtu
 async def test_a_name_server_that_hangs_holds_up_neither_start_nor_other_backends() -> None:
     core = core_with(slow="x", app="x")
 
-    async def hangs(host: str) -> tuple[str, ...]:
+    async def hangs(host: str, family: LookupFamily) -> tuple[str, ...]:
         if host == "slow":
             await asyncio.sleep(30)
         return ("10.0.0.1",)

@@ -12,6 +12,7 @@ import pytest
 
 from gateway import Gateway, GatewayConfig
 from gateway.configuration.model import Admin, Authentication, Backend, Listener, Method
+from gateway.configuration.problems import Place
 from gateway.core import LogLine, read_event
 from gateway.keys.fetcher import Fetch, KeyDocument
 from gateway.problems import GatewayError
@@ -112,7 +113,7 @@ async def test_a_configuration_that_cannot_be_served_says_why_and_leaves_nothing
 
 async def test_what_the_core_refuses_is_said_where_it_was_written() -> None:
     assembly = Assembly()
-    method = Method("api.Echo.Echo", origin="service.yaml:12")
+    method = Method("api.Echo.Echo", origin=Place("service.yaml", 12))
     async with assembly.gateway(plain_config()) as gateway:
         assembly.core.refuse = SnapshotError(["methods[0]: no such method in the descriptors"])
         with pytest.raises(GatewayError, match=r"service\.yaml:12: api\.Echo\.Echo: no such method"):

@@ -69,6 +69,15 @@ def test_an_unknown_key_is_fetched_at_once_when_none_was_lately() -> None:
     assert (state.due, decide) == (50.0, False)
 
 
+def test_a_wait_for_the_first_keys_does_not_put_off_the_next() -> None:
+    state, _ = schedule.fail(POLICY, schedule.start(0.0), 0.0, 0.0)
+    state, decide = schedule.want(state, 0.1)
+    assert (state.due, decide) == (0.1, False)
+    state = schedule.succeed(POLICY, state, 0.2, None, 0.0)
+    state, decide = schedule.want(state, 0.3)
+    assert (state.due, decide) == (0.3, False)
+
+
 def test_a_request_that_no_fetch_can_reach_in_time_is_decided_at_once() -> None:
     state, _ = schedule.want(State(due=300.0, confirmed=0.0), 50.0)
     state = schedule.succeed(POLICY, state, 50.0, None, 0.0)

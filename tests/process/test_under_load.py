@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import ssl
@@ -9,15 +10,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import pytest
 
 from gateway import Gateway
 from gateway.configuration import load_file
+from gateway.keys.refresh import KeyReport
 from tests.process.load import METHOD, Load
 from tests.support.backends import GrpcBackend
 from tests.support.certificates import Authority
@@ -191,29 +194,70 @@ class _Pausing:
         return item
 
 
-async def test_keys_are_fetched_rotated_and_withdrawn(tmp_path: Path) -> None:
-    path = tmp_path / "gateway.yaml"
-    with GrpcBackend() as backend, TokenIssuer() as issuer:
+class _Guarded:
+    """A gateway in front of `backend` that admits who has a token of `issuer`."""
+
+    def __init__(self, folder: Path, backend: GrpcBackend, issuer: TokenIssuer) -> None:
         provider = {"id": "staff", "issuer": issuer.url, "audiences": [issuer.audience]}
         rule = {"selector": "*", "requirements": [{"provider": "staff"}]}
+        path = folder / "gateway.yaml"
         path.write_text(configuration(backend.address, authentication={"providers": [provider], "rules": [rule]}))
-        async with (
-            Gateway(load_file(path).config) as gateway,
-            grpc.aio.insecure_channel(gateway.addresses["main"]) as channel,
-        ):
+        config = load_file(path).config
+        self._gateway = Gateway(replace(config, authentication=replace(config.authentication, jwks_fetch_retries=1000)))
 
-            async def call(token: str | None) -> str:
-                """The message of the status that a call ends with; empty when it succeeds."""
-                metadata = () if token is None else (("authorization", f"Bearer {token}"),)
-                echo: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
-                return await echo(b"hello", metadata=metadata, timeout=30).details() or ""
+    async def __aenter__(self) -> Self:
+        await self._gateway.__aenter__()
+        self._channel = grpc.aio.insecure_channel(self._gateway.addresses["main"])
+        return self
 
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._channel.close()
+        await self._gateway.__aexit__(None, None, None)
+
+    async def call(self, token: str | None) -> str:
+        """The message of the status that a call ends with; empty when it succeeds."""
+        metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        echo: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(METHOD)
+        return await echo(b"hello", metadata=metadata, timeout=30).details() or ""
+
+    @property
+    def keys(self) -> KeyReport:
+        return self._gateway.facts().keys[0]
+
+    @property
+    def fetched(self) -> int:
+        """Fetches that brought something."""
+        return self.keys.fetches - self.keys.failures
+
+    @property
+    def held(self) -> int:
+        counters = json.loads(self._gateway.core.stats())["counters"]
+        return sum(counter["value"] for counter in counters if counter["name"] == "requests_held_total")
+
+
+async def test_keys_are_fetched_rotated_and_withdrawn(tmp_path: Path) -> None:
+    with GrpcBackend() as backend, TokenIssuer() as issuer:
+        async with _Guarded(tmp_path, backend, issuer) as guarded:
             former = issuer.token()
-            assert await call(None) == "Jwt is missing"
-            assert await call(former) == ""
-            assert issuer.fetches == 1
+            assert await guarded.call(None) == "Jwt is missing"
+            assert await guarded.call(former) == ""
+            assert guarded.fetched == 1
             issuer.rotate()
-            assert await call(issuer.token()) == ""
-            assert issuer.fetches == 2
-            assert await call(former) == "Jwks doesn't have key to match kid or alg from Jwt"
-            assert gateway.facts().keys[0].keys == 1
+            assert await guarded.call(issuer.token()) == ""
+            assert guarded.fetched == 2
+            assert await guarded.call(former) == "Jwks doesn't have key to match kid or alg from Jwt"
+            assert guarded.keys.keys == 1
+
+
+async def test_a_first_fetch_that_fails_is_made_up_for(tmp_path: Path) -> None:
+    """Who waits is served by the next fetch, and a new key is fetched as soon as ever."""
+    with GrpcBackend() as backend, TokenIssuer() as issuer:
+        issuer.failing = True
+        async with _Guarded(tmp_path, backend, issuer) as guarded:
+            waiting = asyncio.create_task(guarded.call(issuer.token()))
+            await asyncio.to_thread(wait_for, "a call that waits", lambda: guarded.held)
+            issuer.failing = False
+            assert await waiting == ""
+            assert guarded.keys.failures > 0
+            issuer.rotate()
+            assert await guarded.call(issuer.token()) == ""

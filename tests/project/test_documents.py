@@ -30,5 +30,22 @@ def test_links(document: Path) -> None:
     assert broken == []
 
 
+REASONS = {
+    "worker/answer.rs": r'(?:::[A-Z_]+, |reason: |[{] )"([a-z-]+)"',
+    "worker/finish.rs": r'reason = "([^"]+)"',
+    "http1/error.rs": r'\d{3}, "([^"]+)"',
+    "authenticate/status.rs": r'=> "([a-z0-9-]+)"',
+}
+
+
+@pytest.mark.parametrize("file", REASONS)
+def test_every_reason_is_documented(file: str) -> None:
+    source = (ROOT / "core/datapath/src" / file).read_text()
+    named = set(re.findall(REASONS[file], source))
+    described = (ROOT / "docs/reference/access-log.md").read_text()
+    assert named
+    assert {reason for reason in named if f"`{reason}`" not in described} == set()
+
+
 def test_there_is_something_to_read() -> None:
     assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= {document.name for document in DOCUMENTS}

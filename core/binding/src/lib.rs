@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tidegate_datapath::gateway::{ApplyError, Gateway};
-use tidegate_datapath::{tls, transcode};
+use tidegate_datapath::{snapshot, tls, transcode};
 
 /// Client connections of each worker that `clients` lists.
 const MOST_CLIENTS: usize = 10_000;
@@ -149,6 +149,11 @@ fn describe_descriptors(py: Python<'_>, data: Vec<u8>) -> PyResult<String> {
 }
 
 #[pyfunction]
+fn check_snapshot(py: Python<'_>, snapshot: Vec<u8>) -> Vec<String> {
+    py.detach(|| snapshot::check(&snapshot))
+}
+
+#[pyfunction]
 fn check_key_pair(chain_pem: &str, key_pem: &str) -> PyResult<String> {
     let facts = tls::check_key_pair(chain_pem, key_pem).map_err(PyValueError::new_err)?;
     Ok(facts.json())
@@ -161,5 +166,6 @@ fn tidegate_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Core>()?;
     module.add_function(wrap_pyfunction!(describe_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(check_key_pair, module)?)?;
+    module.add_function(wrap_pyfunction!(check_snapshot, module)?)?;
     Ok(())
 }

@@ -90,8 +90,7 @@ impl Gateway {
 
     /// Swaps to the snapshot of a document (JSON). Either all of it is in force afterwards, or nothing has changed.
     pub fn apply(&self, document: &[u8]) -> Result<(), ApplyError> {
-        let document: Document = serde_json::from_slice(document)
-            .map_err(|error| ApplyError::Document(vec![format!("snapshot: {error}")]))?;
+        let document = Document::read(document).map_err(ApplyError::Document)?;
         let mut state = lock(&self.state);
         let snapshot = Snapshot::compile(document, Some(&state.snapshot)).map_err(ApplyError::Document)?;
         let snapshot = Arc::new(snapshot);

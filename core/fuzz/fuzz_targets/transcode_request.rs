@@ -29,8 +29,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Another reader of JSON: where both take the body, they read the same. A field that is there twice is merged by us, as
-/// on the wire, and replaced there.
+/// Another reader of JSON: where both take the body, they read the same. They differ on names that are there twice.
 fn compare(message: &DynamicMessage, body: &[u8]) {
     if !names_are_unique(body) {
         return;

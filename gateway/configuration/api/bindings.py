@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..model import Binding
 from ..problems import Place, Problems
+from ..section import Section
 from .definition import HttpRule, in_order
 from .descriptors import HEALTH_SERVICE, Described
 
@@ -53,6 +54,25 @@ def check_http_method(text: str) -> str:
     if not _HTTP_METHOD.fullmatch(text):
         raise ValueError(f'"{text}" is not an HTTP method')
     return text.upper()
+
+
+def read_http_rule(rule: Section, additional_bindings: str, response_body: str) -> HttpRule:
+    """A google.api.HttpRule. The last two say how these keys are written."""
+    found = (_binding(part, response_body) for part in (rule, *rule.sections(additional_bindings)))
+    bindings = tuple(binding for binding in found if binding is not None)
+    return HttpRule(rule.text("selector", "*"), rule.place("selector"), bindings)
+
+
+def _binding(rule: Section, response_body: str) -> Binding | None:
+    custom = rule.section("custom")
+    verb, template, place = custom.text("kind"), custom.text("path"), custom.place("path")
+    for key in ("get", "put", "post", "delete", "patch"):
+        if key in rule:
+            verb, template, place = key.upper(), rule.text(key), rule.place(key)
+    if not verb or not template:
+        return None
+    places = {"template": place, "body": rule.place("body"), "response_body": rule.place(response_body)}
+    return Binding(verb, template, rule.text("body"), rule.text(response_body), places)
 
 
 def bindings_by_method(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..model import Binding
 from ..problems import Place, Problems
@@ -66,9 +67,13 @@ def describe_all(sets: Iterable[DescriptorSet], describe: Describe, problems: Pr
             problems.error(descriptor_set.place, f"is not a protocol buffer descriptor set: {error}", hint)
             continue
         for service in document["services"]:
-            methods = tuple(
-                DescribedMethod(method["name"], tuple(Binding(**binding) for binding in method["http"]))
-                for method in service["methods"]
-            )
+            place = replace(descriptor_set.place, path=service["name"])
+            methods = tuple(_described(method, place) for method in service["methods"])
             services.setdefault(service["name"], methods)
     return services
+
+
+def _described(method: dict[str, Any], service: Place) -> DescribedMethod:
+    place = replace(service, path=f"{service.path}.{method['name']}")
+    bindings = (Binding(**binding, places={"template": place}) for binding in method["http"])
+    return DescribedMethod(method["name"], tuple(bindings))

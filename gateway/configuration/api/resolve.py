@@ -29,7 +29,7 @@ def resolve_methods(
                 timeout=rule.timeout if rule else None,
                 access=access[name],
                 bindings=bindings.get(name, ()),
-                origin=str(http_rule.place) if http_rule else "",
+                origin=http_rule.place if http_rule else None,
             )
         )
     return tuple(methods)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..api.bindings import check_http_method, check_template
+from ..backend_url import LOOKUP_FAMILIES
 from ..flag_backend import RETRY_CONDITIONS
 from ..flag_values import LEAST, MOST, check_health_path
 from ..quantities import check_listen_address, check_target
@@ -92,6 +93,10 @@ _BACKEND = Record(
             )
         ),
         "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
+        "dnsLookupFamily": Field(
+            Text(choices=LOOKUP_FAMILIES),
+            "Which addresses of host names are used; auto prefers IPv6, all takes both families. Default: v4preferred.",
+        ),
         "keepalive": Field(
             Record(
                 {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..backend_url import lookup_family
 from ..model import (
     Access,
     Backend,
@@ -111,6 +112,7 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
         connect_timeout=section.number("connectTimeout", defaults.connect_timeout),
         keepalive_time=keepalive.number("time", defaults.keepalive_time),
         keepalive_timeout=keepalive.number("timeout", defaults.keepalive_timeout),
+        lookup_family=lookup_family(section.optional_text("dnsLookupFamily")) or defaults.lookup_family,
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..api.access import access_by_authentication
-from ..api.definition import ApiDefinition, AuthenticationRule, BackendRule, HttpRule, Service, in_order
+from ..api.bindings import read_http_rule
+from ..api.definition import ApiDefinition, AuthenticationRule, BackendRule, Service, in_order
 from ..document import Node
 from ..model import (
     Access,
@@ -16,7 +17,6 @@ from ..model import (
     Admin,
     Authentication,
     Backend,
-    Binding,
     GatewayConfig,
     Limits,
     Location,
@@ -72,7 +72,7 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
     definition = ApiDefinition(
         services=services or None,
         authentication_rules=rules,
-        http_rules=tuple(_http_rule(rule) for rule in api.sections("http")),
+        http_rules=tuple(read_http_rule(rule, "additionalBindings", "responseBody") for rule in api.sections("http")),
         backend_rules=_backend_rules(api, backends, problems),
     )
     config = GatewayConfig(
@@ -176,21 +176,6 @@ def _authentication_rules(
         )
         for rule in authentication.sections("rules")
     )
-
-
-def _http_rule(rule: Section) -> HttpRule:
-    found = [_binding(rule), *(_binding(extra) for extra in rule.sections("additionalBindings"))]
-    bindings = tuple(binding for binding in found if binding is not None)
-    return HttpRule(rule.text("selector", "*"), rule.place("selector"), bindings)
-
-
-def _binding(rule: Section) -> Binding | None:
-    custom = rule.section("custom")
-    verb, template = custom.text("kind"), custom.text("path")
-    for key in ("get", "put", "post", "delete", "patch"):
-        if key in rule:
-            verb, template = key.upper(), rule.text(key)
-    return Binding(verb, template, rule.text("body"), rule.text("responseBody")) if verb and template else None
 
 
 def _backend_rules(api: Section, backends: tuple[Backend, ...], problems: Problems) -> tuple[BackendRule, ...]:

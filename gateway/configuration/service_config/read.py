@@ -6,18 +6,18 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..api.bindings import read_http_rule
 from ..api.definition import (
     ApiDefinition,
     AuthenticationRule,
     BackendRule,
     DescriptorSet,
-    HttpRule,
     Service,
     UsageRule,
 )
 from ..backend_url import backend_of, parse_backend_url
 from ..document import Node
-from ..model import Backend, BackendTls, Binding, Provider
+from ..model import Backend, BackendTls, Provider
 from ..problems import Place, Problems
 from ..section import Section
 from .fields import SERVICE
@@ -82,7 +82,11 @@ def read_service_config(
             [rule for section in authentication for rule in section.sections("rules")], providers, problems
         ),
         usage_rules=tuple(_usage_rule(rule) for part in parts for rule in part.section("usage").sections("rules")),
-        http_rules=tuple(_http_rule(rule) for part in parts for rule in part.section("http").sections("rules")),
+        http_rules=tuple(
+            read_http_rule(rule, "additional_bindings", "response_body")
+            for part in parts
+            for rule in part.section("http").sections("rules")
+        ),
         backend_rules=backend_rules_read,
         descriptors=tuple(found for part in parts for found in _descriptors(part.section("source_info"))),
     )
@@ -130,21 +134,6 @@ def _authentication_rules(
 def _usage_rule(rule: Section) -> UsageRule:
     anonymous = rule.flag("allow_unregistered_calls") or rule.flag("skip_service_control")
     return UsageRule(rule.text("selector", "*"), rule.place("selector"), anonymous)
-
-
-def _http_rule(rule: Section) -> HttpRule:
-    bindings = [_binding(rule), *(_binding(extra) for extra in rule.sections("additional_bindings"))]
-    found = tuple(binding for binding in bindings if binding is not None)
-    return HttpRule(rule.text("selector", "*"), rule.place("selector"), found)
-
-
-def _binding(rule: Section) -> Binding | None:
-    custom = rule.section("custom")
-    verb, template = custom.text("kind"), custom.text("path")
-    for key in ("get", "put", "post", "delete", "patch"):
-        if key in rule:
-            verb, template = key.upper(), rule.text(key)
-    return Binding(verb, template, rule.text("body"), rule.text("response_body")) if verb and template else None
 
 
 def _backends(

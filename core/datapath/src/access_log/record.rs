@@ -31,7 +31,7 @@ pub struct Record {
     pub trace: Option<TraceContext>,
     pub user_agent: Bounded<256>,
     /// Of the token that was verified.
-    pub jwt_issuer: Arc<str>,
+    pub jwt_issuer: Bounded<256>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -112,8 +112,12 @@ impl KeyStore {
     pub fn set(&self, provider: usize, keys: KeySet, now: u64) {
         let Some(target) = self.providers.get(provider) else { return };
         let mut unknown = target.lock();
-        unknown.answered(&keys, now);
         let former = target.published.load_full();
+        unknown.answered(&keys, now);
+        if !matches!(former.state, KeyState::Ready(_)) {
+            // What was asked for were any keys at all.
+            unknown.forget_asking();
+        }
         match &former.state {
             KeyState::Ready(old) if keys.includes(old) => target.publish(former.generation, KeyState::Ready(keys)),
             _ => target.publish_anew(KeyState::Ready(keys)),

@@ -48,6 +48,11 @@ impl UnknownKeys {
         }
     }
 
+    /// The next unknown key id may be asked for at once.
+    pub(super) fn forget_asking(&mut self) {
+        self.asked_at = None;
+    }
+
     pub(super) fn failed(&mut self) {
         self.under_way = false;
         self.asked_for = None;

@@ -19,7 +19,6 @@ pub enum Http1Error {
     HostMissing,
     HostRepeated,
     HostInvalid,
-    HostDiffers,
     ConnectionOptions,
     Expectation,
     ContentLength,
@@ -55,41 +54,40 @@ impl Http1Error {
     fn entry(self) -> (u16, &'static str, &'static str) {
         use Http1Error::*;
         match self {
-            NotHttp => (400, "http1_not_http", "The first byte starts no HTTP request"),
-            BareLineEnding => (400, "http1_line_ending", "Lines end in CR LF; a CR or LF alone is refused"),
-            RequestLine => (400, "http1_request_line", "The request line is not method, target and version"),
-            RequestLineTooLong => (414, "http1_line_too_long", "The request line is too long"),
-            Method => (400, "http1_method", "The method is not a token"),
-            MethodNotImplemented => (501, "http1_method_not_implemented", "CONNECT is not served here"),
-            Target => (400, "http1_target", "The request target is not in a form that this method takes"),
-            Version => (505, "http1_version", "Only HTTP/1.0 and HTTP/1.1 are spoken here"),
-            FieldName => (400, "http1_header_name", "A header's name is not a token followed by a colon"),
-            FieldValue => (400, "http1_header_value", "A header's value holds a control character"),
-            FoldedField => (400, "http1_header_folded", "A header is continued on a second line"),
-            FieldsTooLarge => (431, "http1_headers_too_large", "The headers are too large"),
-            TooManyFields => (431, "http1_too_many_headers", "There are too many headers"),
-            HostMissing => (400, "http1_host_missing", "The Host header is missing"),
-            HostRepeated => (400, "http1_host_repeated", "There is more than one Host header"),
-            HostInvalid => (400, "http1_host_invalid", "The Host header is not a host with an optional port"),
-            HostDiffers => (400, "http1_host_differs", "The target's authority differs from the Host header"),
-            ConnectionOptions => (400, "http1_connection_options", "The Connection header is no short list of tokens"),
-            Expectation => (417, "http1_expectation", "Only the expectation 100-continue is met"),
-            ContentLength => (400, "http1_content_length", "Content-Length is not a number of bytes"),
-            ContentLengthRepeated => (400, "http1_content_length_repeated", "There is more than one Content-Length"),
+            NotHttp => (400, "http1-not-http", "The first byte starts no HTTP request"),
+            BareLineEnding => (400, "http1-line-ending", "Lines end in CR LF; a CR or LF alone is refused"),
+            RequestLine => (400, "http1-request-line", "The request line is not method, target and version"),
+            RequestLineTooLong => (414, "http1-line-too-long", "The request line is too long"),
+            Method => (400, "http1-method", "The method is not a token"),
+            MethodNotImplemented => (501, "http1-method-not-implemented", "CONNECT is not served here"),
+            Target => (400, "http1-target", "The request target is not in a form that this method takes"),
+            Version => (505, "http1-version", "Only HTTP/1.0 and HTTP/1.1 are spoken here"),
+            FieldName => (400, "http1-header-name", "A header's name is not a token followed by a colon"),
+            FieldValue => (400, "http1-header-value", "A header's value holds a control character"),
+            FoldedField => (400, "http1-header-folded", "A header is continued on a second line"),
+            FieldsTooLarge => (431, "http1-headers-too-large", "The headers are too large"),
+            TooManyFields => (431, "http1-too-many-headers", "There are too many headers"),
+            HostMissing => (400, "http1-host-missing", "The Host header is missing"),
+            HostRepeated => (400, "http1-host-repeated", "There is more than one Host header"),
+            HostInvalid => (400, "http1-host-invalid", "The Host header is not a host with an optional port"),
+            ConnectionOptions => (400, "http1-connection-options", "The Connection header is no short list of tokens"),
+            Expectation => (417, "http1-expectation", "Only the expectation 100-continue is met"),
+            ContentLength => (400, "http1-content-length", "Content-Length is not a number of bytes"),
+            ContentLengthRepeated => (400, "http1-content-length-repeated", "There is more than one Content-Length"),
             ContentLengthWithTransferEncoding => {
-                (400, "http1_ambiguous_length", "Content-Length and Transfer-Encoding exclude each other")
+                (400, "http1-ambiguous-length", "Content-Length and Transfer-Encoding exclude each other")
             }
-            TransferEncoding => (400, "http1_transfer_encoding", "Transfer-Encoding is not exactly `chunked`"),
-            TransferEncodingInHttp10 => (400, "http1_transfer_encoding_1_0", "HTTP/1.0 knows no Transfer-Encoding"),
+            TransferEncoding => (400, "http1-transfer-encoding", "Transfer-Encoding is not exactly `chunked`"),
+            TransferEncodingInHttp10 => (400, "http1-transfer-encoding-1-0", "HTTP/1.0 knows no Transfer-Encoding"),
             TransferCodingNotImplemented => {
-                (501, "http1_transfer_coding", "The only transfer coding that is understood is chunked")
+                (501, "http1-transfer-coding", "The only transfer coding that is understood is chunked")
             }
-            ChunkSize => (400, "http1_chunk_size", "A chunk's size is not a hexadecimal number of bytes"),
-            ChunkEnd => (400, "http1_chunk_end", "A chunk does not end in CR LF"),
-            ChunkExtensions => (400, "http1_chunk_extensions", "Chunk extensions are too long or malformed"),
-            Trailer => (400, "http1_trailer", "A trailer names a header that delimits or routes messages"),
-            TrailersTooLarge => (431, "http1_trailers_too_large", "The trailers are too large"),
-            BodyTooLarge => (413, "http1_body_too_large", "The request's body is too large"),
+            ChunkSize => (400, "http1-chunk-size", "A chunk's size is not a hexadecimal number of bytes"),
+            ChunkEnd => (400, "http1-chunk-end", "A chunk does not end in CR LF"),
+            ChunkExtensions => (400, "http1-chunk-extensions", "Chunk extensions are too long or malformed"),
+            Trailer => (400, "http1-trailer", "A trailer names a header that delimits or routes messages"),
+            TrailersTooLarge => (431, "http1-trailers-too-large", "The trailers are too large"),
+            BodyTooLarge => (413, "http1-body-too-large", "The request's body is too large"),
         }
     }
 }

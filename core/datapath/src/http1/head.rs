@@ -70,7 +70,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The Host header; empty when an HTTP/1.0 request has none.
+    /// What an absolute target names, else the Host header; empty when an HTTP/1.0 request has neither.
     pub fn authority(&self) -> &'a [u8] {
         self.facts.host.map(|host| host.of(self.buffer)).unwrap_or_default()
     }

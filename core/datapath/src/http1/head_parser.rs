@@ -187,17 +187,11 @@ impl HeadParser {
         if self.facts.host.is_none() && version == Version::Http11 {
             return Err(Http1Error::HostMissing);
         }
-        let named = match target {
-            Target::Absolute { authority, .. } | Target::Asterisk { authority: Some(authority) } => authority,
-            Target::Origin(_) | Target::Asterisk { authority: None } => return Ok(()),
-        };
-        match self.facts.host {
-            Some(host) if !host.of(buffer).eq_ignore_ascii_case(named.of(buffer)) => Err(Http1Error::HostDiffers),
-            _ => {
-                self.facts.host = Some(named);
-                Ok(())
-            }
+        // What the target names replaces the Host header (RFC 9112 section 3.2.2).
+        if let Target::Absolute { authority, .. } | Target::Asterisk { authority: Some(authority) } = target {
+            self.facts.host = Some(authority);
         }
+        Ok(())
     }
 
     fn apply_connection_options(&mut self, buffer: &[u8]) -> Result<(), Http1Error> {

@@ -93,6 +93,11 @@ pub struct Snapshot {
     route_timeouts_ms: Vec<(u64, u64)>,
 }
 
+/// What is wrong with a snapshot's JSON: all faults at once, as `path: message`.
+pub fn check(document: &[u8]) -> Vec<String> {
+    Document::read(document).and_then(|document| Snapshot::compile(document, None)).err().unwrap_or_default()
+}
+
 impl Snapshot {
     /// All faults at once, as `path: message`. `former` hands on the keys that it holds.
     pub fn compile(document: Document, former: Option<&Snapshot>) -> Result<Snapshot, Vec<String>> {

@@ -39,6 +39,11 @@ pub struct Document {
 }
 
 impl Document {
+    /// From JSON; what is not of this shape is one fault, `snapshot: message`.
+    pub fn read(json: &[u8]) -> Result<Document, Vec<String>> {
+        serde_json::from_slice(json).map_err(|error| vec![format!("snapshot: {error}")])
+    }
+
     /// Serves nothing.
     pub fn empty() -> Document {
         Document {

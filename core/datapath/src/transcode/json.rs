@@ -2,7 +2,9 @@
 //!
 //! The text is never held as a tree of values: a body of a few megabytes could otherwise cost some thirty times its size.
 //! Each field is encoded as its token is read. The mapping is that of proto3 JSON as ESP reads it: names of the
-//! file or of JSON, unknown fields dropped, unknown enum names refused, 64-bit integers also as strings, null as absent.
+//! file or of JSON, unknown fields dropped, unknown enum names refused, 64-bit integers also as strings, null as absent. A
+//! field that is there twice, in whatever spelling, is refused: readers differ on which counts. Of a map's entries with one
+//! key the last counts, as on the wire.
 //! Objects nest at most as deep as serde_json allows (128).
 
 use super::fields::find;
@@ -68,13 +70,17 @@ impl<'de> Visitor<'de> for MessageSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut taken: Vec<String> = Vec::new();
+        let (mut seen, mut taken): (Vec<u32>, Vec<String>) = Default::default();
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let Token::Text(key) = key else { continue };
             let Some(field) = find(self.message, &key) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
+            if seen.contains(&field.number()) {
+                return Err(A::Error::custom(format!("`{}` is there twice", field.name())));
+            }
+            seen.push(field.number());
             let before = self.out.len();
             map.next_value_seed(FieldSeed { field: &field, out: self.out })?;
             if let Some(oneof) = field.containing_oneof().filter(|_| self.out.len() > before) {

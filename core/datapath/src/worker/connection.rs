@@ -139,6 +139,16 @@ impl Connection {
         }
     }
 
+    /// Whether it takes another stream now, `limit` at most.
+    #[inline]
+    pub(crate) fn has_room(&self, limit: u32, now_ms: u64) -> bool {
+        let Protocol::Http2(http2) = &self.protocol else { return false };
+        self.stage == Stage::Open
+            && self.refused_until_ms <= now_ms
+            && http2.has_room()
+            && http2.stream_count() < limit as usize
+    }
+
     pub(crate) fn http1(&mut self) -> Option<&mut Http1> {
         match &mut self.protocol {
             Protocol::Http1(connection) => Some(connection),

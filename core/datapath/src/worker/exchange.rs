@@ -1,8 +1,10 @@
 //! A request and its response while they are under way: a stream of a client's connection, joined to one of a backend's.
 
 use super::transcoding::Transcoding;
+use crate::authenticate::cache::Caller;
 use crate::bytes::wheel::Armed;
 use crate::http2::hpack::HeaderList;
+use std::sync::Arc;
 
 /// No connection.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -109,6 +111,8 @@ pub(crate) struct Exchange {
     /// The table's number of the method, plus one; 0: none that is known.
     pub(crate) method: u32,
     pub(crate) transcoding: Option<Box<Transcoding>>,
+    /// Whose token was verified.
+    pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) grpc: bool,
     /// The answer to HEAD has no body.
     pub(crate) is_head: bool,
@@ -150,6 +154,7 @@ impl Exchanges {
             endpoint: 0,
             method: 0,
             transcoding: None,
+            caller: None,
             grpc: false,
             is_head: false,
             attempts: 0,
@@ -169,6 +174,7 @@ impl Exchanges {
     pub(crate) fn release(&mut self, slot: u32) {
         let exchange = &mut self.slots[slot as usize];
         exchange.live = false;
+        exchange.caller = None;
         exchange.generation = exchange.generation.wrapping_add(1);
         self.free.push(slot);
     }

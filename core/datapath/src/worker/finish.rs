@@ -140,33 +140,44 @@ impl Worker {
         let half = std::mem::replace(&mut exchange.sides[UPSTREAM], Half::ABSENT);
         exchange.sides[UPSTREAM].headed = half.headed;
         exchange.sides[UPSTREAM].ended = half.ended;
+        if code == ErrorCode::REFUSED_STREAM {
+            self.rest_after_refusal(half.connection);
+        }
         self.forget_upstream_stream(half);
         if half.ended {
             // Its response is whole; it only wants no more of the request.
             return;
         }
-        if code == ErrorCode::REFUSED_STREAM {
-            self.rest_after_refusal(half.connection);
-        }
-        if code == ErrorCode::REFUSED_STREAM && self.retry(slot, RetryOn::RefusedStream) {
+        if code == ErrorCode::REFUSED_STREAM && self.may_retry(slot, RetryOn::RefusedStream) {
+            self.dispatch_refused(slot);
             return;
         }
         let with = if half.headed { answer::UPSTREAM_INTERNAL } else { answer::UPSTREAM_RESET };
         self.fail(slot, with);
     }
 
-    /// A backend that refuses a stream still counts some that have ended: the next one had better come a little later.
+    /// The connection gets no new streams for a moment, and all to its endpoint fewer for a while.
     fn rest_after_refusal(&mut self, slot: u32) {
-        let at_ms = self.clock.now_ms + REFUSED_REST_MS;
-        let Some(pool) = self.pool_of(slot) else { return };
-        if let Some(connection) = self.connections.get(slot) {
-            connection.refused_until_ms = at_ms;
-            self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
-        }
+        let now_ms = self.clock.now_ms;
+        let Some(connection) = self.connections.get(slot) else { return };
+        let Side::Upstream { pool, endpoint } = connection.side else { return };
+        connection.refused_until_ms = now_ms + REFUSED_REST_MS;
+        let others = connection.stream_count().saturating_sub(1);
+        self.pools[pool as usize].endpoints[endpoint as usize].refused(others as u32, now_ms);
+        self.wheel.arm(&mut Armed::default(), Key::Pool(pool), now_ms + REFUSED_REST_MS);
     }
 
     /// Sends the request again if that is safe, allowed and possible. The exchange must have left its stream.
     fn retry(&mut self, slot: u32, condition: RetryOn) -> bool {
+        let may = self.may_retry(slot, condition);
+        if may {
+            self.dispatch(slot);
+        }
+        may
+    }
+
+    /// Makes the request ready to be sent again, if that is safe, allowed and possible.
+    fn may_retry(&mut self, slot: u32, condition: RetryOn) -> bool {
         let exchange = &mut self.exchanges[slot];
         let Some(pool) = self.pools.get(exchange.pool as usize) else { return false };
         let Some(head) = &exchange.head else { return false };
@@ -195,7 +206,6 @@ impl Worker {
             let pending = Pending { data: body, position: 0, credited, end, trailers: None };
             self.exchanges[slot].pending[UPSTREAM] = Some(Box::new(pending));
         }
-        self.dispatch(slot);
         true
     }
 
@@ -253,15 +263,19 @@ impl Worker {
 
     /// A rule of the connection was broken: say so, then close.
     pub(super) fn fail_connection(&mut self, slot: u32, error: ConnectionError) {
+        let flood = error.code == ErrorCode::ENHANCE_YOUR_CALM;
+        self.end_connection(slot, error, if flood { Counter::Floods } else { Counter::ProtocolErrors });
+    }
+
+    /// Says why a connection ends, then closes it. `offence`: what a client is counted under.
+    pub(super) fn end_connection(&mut self, slot: u32, error: ConnectionError, offence: Counter) {
         let Some(connection) = self.connections.get(slot) else { return };
         if connection.stage == Stage::Closing {
             return;
         }
         let is_client = connection.is_client();
         if is_client {
-            let flood = error.code == ErrorCode::ENHANCE_YOUR_CALM;
-            let counter = if flood { Counter::Floods } else { Counter::ProtocolErrors };
-            self.mailbox.stats.counters.add(counter, 1);
+            self.mailbox.stats.counters.add(offence, 1);
         }
         if let Some(http2) = connection.http2() {
             http2.goaway(error.code, error.reason);

@@ -60,16 +60,13 @@ impl Worker {
         let (mut found, mut lacking) = (None, None);
         for step in 0..count {
             let at = if first + step >= count { first + step - count } else { first + step };
-            let endpoint = &chosen.endpoints[at];
+            let endpoint = &mut chosen.endpoints[at];
             if endpoint.weight == 0 {
                 continue;
             }
+            let limit = endpoint.stream_limit(now_ms);
             let ready = endpoint.connections.iter().copied().find(|&connection| {
-                self.connections.get(connection).is_some_and(|connection| {
-                    connection.stage == Stage::Open
-                        && connection.refused_until_ms <= now_ms
-                        && connection.http2().is_some_and(|http2| http2.has_room())
-                })
+                self.connections.get(connection).is_some_and(|connection| connection.has_room(limit, now_ms))
             });
             match ready {
                 Some(connection) => {
@@ -122,6 +119,20 @@ impl Worker {
             // All connections are full: the queue moves when a stream ends.
             Some(_) => {}
         }
+    }
+
+    /// Puts a refused request before all that wait.
+    pub(super) fn dispatch_refused(&mut self, slot: u32) {
+        let exchange = &mut self.exchanges[slot];
+        exchange.phase = Phase::Queued;
+        let (pool, waiting) = (exchange.pool, (slot, exchange.generation));
+        let chosen = &mut self.pools[pool as usize];
+        if chosen.queue.len() >= chosen.backend.max_pending {
+            self.answer(slot, answer::QUEUE_FULL);
+            return;
+        }
+        chosen.queue.push_front(waiting);
+        self.drain_queue(pool);
     }
 
     pub(super) fn fail_queue(&mut self, pool: u32, with: answer::Answer) {

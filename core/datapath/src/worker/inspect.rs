@@ -80,6 +80,9 @@ impl Worker {
                 record.protocol = access_log::Protocol::Http11;
             }
         }
+        if let Some(caller) = &exchange.caller {
+            record.jwt_issuer = caller.claims.issuer.as_str().into();
+        }
         let Some(head) = &exchange.head else { return record };
         if let Some(original) = &head.original {
             record.http_method = original.0.as_slice().into();

@@ -92,6 +92,7 @@ impl Worker {
         self.keep_head(slot, list);
         let exchange = &mut self.exchanges[slot];
         exchange.pool = admitted.pool;
+        exchange.caller = admitted.caller;
         if admitted.transcoding.is_some() {
             exchange.transcoding = admitted.transcoding;
             exchange.phase = Phase::Collecting;

@@ -174,18 +174,21 @@ impl Worker {
 
     /// A head, or a handshake, that does not end.
     fn head_overdue(&mut self, slot: u32) {
-        self.count(Counter::HeadTimeouts);
         let Some(connection) = self.connections.get(slot) else { return };
         match &connection.protocol {
             Protocol::Http2(_) => {
                 let slow = crate::http2::ConnectionError::new(ErrorCode::ENHANCE_YOUR_CALM, "a header block too slow");
-                self.fail_connection(slot, slow);
+                self.end_connection(slot, slow, Counter::HeadTimeouts);
             }
             Protocol::Http1(_) => {
+                self.count(Counter::HeadTimeouts);
                 let exchange = self.open_bare_exchange(slot, 0, false, false);
                 self.answer(exchange, answer::HEAD_TIMEOUT);
             }
-            Protocol::Unknown => self.close_connection(slot),
+            Protocol::Unknown => {
+                self.count(Counter::HeadTimeouts);
+                self.close_connection(slot);
+            }
         }
     }
 

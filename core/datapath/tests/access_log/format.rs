@@ -59,11 +59,11 @@ fn a_line_is_what_google_cloud_logging_reads() {
 #[test]
 fn what_is_unknown_is_left_out() {
     let value =
-        parsed(&Record { status: 408, reason: "header_timeout", protocol: Protocol::Http11, ..Record::default() });
+        parsed(&Record { status: 408, reason: "header-timeout", protocol: Protocol::Http11, ..Record::default() });
     let fields: Vec<&String> = value.as_object().unwrap().keys().collect();
     assert_eq!(fields, ["httpRequest", "reason", "severity", "time"]);
     assert_eq!(value["time"], "1970-01-01T00:00:00.000000Z");
-    assert_eq!(value["reason"], "header_timeout");
+    assert_eq!(value["reason"], "header-timeout");
     assert_eq!(value["httpRequest"]["protocol"], "HTTP/1.1");
     assert!(value["httpRequest"].get("userAgent").is_none());
 }

@@ -61,6 +61,17 @@ fn a_new_key_is_waited_for_and_found() {
 }
 
 #[test]
+fn a_wait_for_the_first_keys_does_not_put_off_the_next() {
+    let mut world = World::new();
+    assert!(world.store.ask(0, None, world.now));
+    assert!(!world.store.ask(0, None, world.now), "one fetch is enough");
+    world.set_keys("main", &jwks(&[mint::rsa()]));
+    let request = Request::bearer(&mint::p256().token("ES256", &claims()));
+    assert_eq!(world.ask(&request), wait(Some("p256-1")));
+    assert!(world.store.ask(0, Some("p256-1"), world.now));
+}
+
+#[test]
 fn a_key_id_that_a_fetch_did_not_bring_is_remembered() {
     let mut world = World::new().keys("main", &jwks(&[mint::p256()]));
     let forged = with_key_id("forged");

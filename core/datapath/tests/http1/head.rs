@@ -48,6 +48,22 @@ fn an_absolute_target_names_the_authority_of_http_1_0() {
 }
 
 #[test]
+fn an_absolute_target_replaces_the_host() {
+    let head = |line: &str| accepted(format!("{line} HTTP/1.1\r\nHost: other\r\nA: 1\r\n\r\n").as_bytes());
+    for (line, authority) in [
+        ("GET http://a.example/", "a.example"),
+        ("GET http://other:80/", "other:80"),
+        ("GET HTTPS://A.example?x", "A.example"),
+        ("OPTIONS http://[::1]:81", "[::1]:81"),
+        ("GET /", "other"),
+        ("OPTIONS *", "other"),
+    ] {
+        assert_eq!(head(line).authority, authority, "{line}");
+        assert_eq!(head(line).fields, [("A".to_string(), "1".to_string())], "{line}");
+    }
+}
+
+#[test]
 fn connections_are_kept_as_the_client_wants() {
     let keeps = |version: &str, options: &str| {
         accepted(format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: {options}\r\n\r\n").as_bytes()).keep_alive

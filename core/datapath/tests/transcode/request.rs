@@ -174,6 +174,13 @@ fn bad_json_is_refused_with_its_position() {
         (r#"{"counts": []}"#, "an object"),
         (r#"{"byId": {"x": {}}}"#, "a key of `by_id`: expected an integer"),
         (r#"{"child": 1}"#, "an object (`library.v1.Everything`)"),
+        (r#"{"int32Value": 1, "int32Value": 1}"#, "`int32_value` is there twice at line 1 column 30"),
+        (r#"{"int32Value": 1, "int32_value": 2}"#, "`int32_value` is there twice"),
+        (r#"{"child": {"int32Value": 1}, "child": {"stringValue": "a"}}"#, "`child` is there twice"),
+        (r#"{"child": {"numbers": [1], "numbers": [2]}}"#, "`numbers` is there twice"),
+        (r#"{"child": null, "child": {}}"#, "`child` is there twice"),
+        (r#"{"counts": {"a": 1}, "counts": {"b": 1}}"#, "`counts` is there twice"),
+        (r#"{"people": [{"firstName": "a", "first_name": "b"}]}"#, "`first_name` is there twice"),
         (r#"{"left": "a", "right": 1}"#, "more than one field of `choice`"),
         (r#"{"time": 1}"#, "expected a string"),
         (r#"{"time": "x"}"#, "line 1"),
@@ -187,6 +194,13 @@ fn bad_json_is_refused_with_its_position() {
     }
     let failure = bound.request_message("/v1/echo", b"{\"stringValue\": \"\xff\"}").expect_err("not UTF-8");
     assert_eq!(failure.status, 400);
+}
+
+#[test]
+fn the_last_of_equal_keys_of_a_map_counts() {
+    let bound = bind(ECHO, "/v1/echo", "*", "");
+    let found = bound.request("/v1/echo", r#"{"counts": {"a": 1, "b": 2, "a": 3}}"#);
+    assert_eq!(found, bound.request("/v1/echo", r#"{"counts": {"b": 2, "a": 3}}"#));
 }
 
 #[test]
