@@ -13,7 +13,7 @@ const KEEPALIVE_PROBES: u32 = 3;
 
 /// What the kernel takes of us beyond what is on its way: a client that does not read costs this, and not the megabytes to
 /// which a send buffer grows by itself. What is on its way (the congestion window) is not limited by it.
-const UNSENT: u32 = 128 << 10;
+const UNSENT: u32 = 512 << 10;
 
 /// No delay, keepalive and a bound on unacknowledged data, so that a peer whose packets vanish is noticed. An option that
 /// the kernel refuses is left as it was.
