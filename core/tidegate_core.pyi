@@ -3,7 +3,7 @@
 Nothing else crosses this boundary. No call blocks longer than it says, and all may be called from any thread.
 """
 
-from typing import final
+from typing import Literal, final
 
 __all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "check_snapshot", "describe_descriptors"]
 
@@ -32,10 +32,16 @@ class Core:
     def listeners(self) -> list[tuple[str, str]]:
         """(name, bound address) of each listener, ports filled in."""
 
-    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int]]) -> None:
-        """Replaces a backend's (address, weight) pairs; open streams finish where they are.
+    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None:
+        """Replaces a backend's endpoints: (address, weight, priority). Open streams finish where they are.
 
-        KeyError: no such backend.
+        KeyError: no such backend. ValueError: an address that is none.
+        """
+
+    def set_health(self, backend: str, states: list[tuple[str, Literal["healthy", "unknown", "unhealthy"]]]) -> None:
+        """Says what is known of some of a backend's endpoints, by address; of the others it stays as it was.
+
+        KeyError: no such backend. ValueError: an address that is none.
         """
 
     def set_keys(self, provider: str, jwks: str) -> int:

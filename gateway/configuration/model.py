@@ -53,9 +53,34 @@ class BackendTls:
     server_name: str | None = None
 
 
+BalancePolicy = Literal["round-robin", "least-request", "random", "ring-hash", "maglev"]
+
+
+@dataclass(frozen=True, slots=True)
+class HashOn:
+    """What consistent hashing hashes of a request. `name` is that of the header, in lower case, or of the cookie."""
+
+    kind: Literal["header", "cookie", "source"]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How endpoints share requests. `hash_on` is there for `ring-hash` and `maglev`, and for them alone.
+
+    A priority is whole while its healthy part times `overprovisioning_percent` reaches 100; below
+    `panic_threshold_percent` healthy, health is ignored. Both defaults are Envoy's.
+    """
+
+    policy: BalancePolicy = "round-robin"
+    hash_on: HashOn | None = None
+    overprovisioning_percent: int = 140
+    panic_threshold_percent: int = 50
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`targets` are `host:port` (names are resolved again and again) or `unix:///path`."""
+    """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names."""
 
     name: str
     targets: tuple[str, ...]
@@ -67,6 +92,7 @@ class Backend:
     keepalive_time: float = 0.0
     keepalive_timeout: float = 20.0
     lookup_family: LookupFamily = "v4preferred"
+    balance: Balance = Balance()
 
 
 @dataclass(frozen=True, slots=True)

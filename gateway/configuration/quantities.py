@@ -10,6 +10,7 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SIZE = re.compile(r"(\d+)(?:([kmg])(?:i?b)?|b)?", re.ASCII | re.IGNORECASE)
+_SCHEME = re.compile(r"static:|[a-z][a-z0-9+.-]*://", re.ASCII)
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
 )
@@ -113,10 +114,21 @@ def check_listen_address(text: str) -> str:
     return join_host_port(host, port)
 
 
+def has_scheme(text: str) -> bool:
+    """Whether a target is a name of some registry, and no address."""
+    return _SCHEME.match(text) is not None
+
+
 def check_target(text: str) -> str:
-    """Where a backend listens: `host:port`, `[v6]:port` or `unix:///path`. ValueError says what is wrong."""
+    """Where a backend listens: `host:port`, `[v6]:port`, `unix:///path`, or a name that discovery knows how to look up
+    (`dns:///app:50051`, `k8s:///app:grpc`). ValueError says what is wrong."""
     if text.startswith("unix:"):
         return _unix(text)
+    if has_scheme(text):
+        from gateway.discover.schemes import check
+
+        check(text)
+        return text
     host, port = split_host_port(text)
     if port == 0:
         raise ValueError(f'"{text}": a backend cannot listen on port 0')

@@ -1,4 +1,4 @@
-"""Keeps the endpoints of every backend up to date in the core: one watcher for each backend.
+"""Keeps the endpoints of every backend up to date in the core: one watcher for each backend, a source for each target.
 
 Reloads go as those of `gateway.keys.refresh`: `prepare`, the core swaps, `commit` or `abandon`.
 """
@@ -13,26 +13,27 @@ from dataclasses import dataclass
 from gateway.configuration.model import Backend, LookupFamily
 from gateway.core import Core
 from gateway.discover.resolve import Resolve
-from gateway.discover.target import parse
-from gateway.discover.watch import Resolution, watch
+from gateway.discover.schemes import check, open_source
+from gateway.discover.source import Endpoint, Failed, Settings, Source, Update
 from gateway.lifecycle.roster import Roster
 
 log = logging.getLogger("tidegate.discover")
 
 RESOLVE_INTERVAL = 5.0
-WEIGHT = 1
 
-Endpoints = tuple[tuple[str, int], ...]
+Endpoints = tuple[tuple[str, int, int], ...]
+"""(address, weight, priority), as the core takes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """What is known of a backend's targets. `failures` counts resolutions that failed since the start."""
+    """What is known of a backend's targets. `failures` counts since the start, `errors` are those of now."""
 
     backend: str
     endpoints: tuple[str, ...]
     failures: int
     errors: tuple[str, ...]
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ class Directory:
     """Owns the watchers. All but `run` and `attempted` return at once."""
 
     def __init__(self, core: Core, resolve: Resolve, interval: float = RESOLVE_INTERVAL) -> None:
-        self._roster: Roster[_Watch, _Watcher] = Roster(lambda watched: _Watcher(watched, core, resolve, interval))
+        self._roster: Roster[_Watch, _Watcher] = Roster(
+            lambda watched: _Watcher(watched, core, Settings(interval, watched.family, resolve))
+        )
         self._committed: tuple[_Watch, ...] = ()
         self._prepared: tuple[_Watch, ...] = ()
 
@@ -60,7 +63,7 @@ class Directory:
         ValueError: a target is of no known form; nothing has begun then.
         """
         for target in (target for backend in backends for target in backend.targets):
-            parse(target)
+            check(target)
         self._prepared = tuple(_Watch(backend.name, backend.targets, backend.lookup_family) for backend in backends)
         self._roster.keep((*self._committed, *self._prepared))
 
@@ -97,25 +100,32 @@ class Directory:
 
 
 class _Watcher:
-    """One backend: hands what `watch` yields to the core."""
+    """One backend: hands what its sources find to the core."""
 
-    def __init__(self, watched: _Watch, core: Core, resolve: Resolve, interval: float) -> None:
+    def __init__(self, watched: _Watch, core: Core, settings: Settings) -> None:
         self._watched = watched
         self._core = core
-        self._resolve = resolve
-        self._interval = interval
+        self._settings = settings
         self._published = False
         self._served: Endpoints | None = None
         self._failures = 0
-        self._errors: tuple[str, ...] = ()
+        self._found: dict[str, tuple[Endpoint, ...]] = {}
+        self._errors: dict[str, str] = {}
+        self._hints: dict[str, str] = {}
         self.endpoints: Endpoints = ()
         self.attempted = asyncio.Event()
 
     async def run(self) -> None:
-        watched = self._watched
-        async for resolution in watch(watched.targets, self._resolve, self._interval, watched.family):
-            self._take(resolution)
+        targets = dict.fromkeys(self._watched.targets)
+        sources = {target: open_source(target, self._settings) for target in targets}
+        async with asyncio.TaskGroup() as group:
+            for target, source in sources.items():
+                group.create_task(self._follow(target, source))
         await asyncio.get_running_loop().create_future()
+
+    async def _follow(self, target: str, source: Source) -> None:
+        async for update in source.watch():
+            self._take(target, update)
 
     def publish(self, served: Endpoints | None) -> None:
         """From now on the core has the backend, with the endpoints `served`; None: nobody knows which."""
@@ -124,20 +134,36 @@ class _Watcher:
         self._update()
 
     def report(self) -> BackendReport:
-        addresses = tuple(address for address, _ in self.endpoints)
-        return BackendReport(self._watched.backend, addresses, self._failures, self._errors)
+        addresses = tuple(address for address, *_ in self.endpoints)
+        errors, hints = tuple(self._errors.values()), tuple(hint for hint in self._hints.values() if hint)
+        return BackendReport(self._watched.backend, addresses, self._failures, errors, hints)
 
-    def _take(self, resolution: Resolution) -> None:
-        for error in resolution.errors:
-            if error not in self._errors:
-                log.warning("Backend %s: %s The endpoints known before go on serving.", self._watched.backend, error)
-        if self._errors and not resolution.errors:
-            log.info("Backend %s: all its targets can be resolved again.", self._watched.backend)
-        self._failures += len(resolution.errors)
-        self._errors = resolution.errors
-        self.endpoints = tuple((address, WEIGHT) for address in resolution.endpoints)
-        self.attempted.set()
+    def _take(self, target: str, update: Update) -> None:
+        backend = self._watched.backend
+        if isinstance(update, Failed):
+            if self._errors.get(target) != update.reason:
+                log.warning("Backend %s: %s The endpoints known before go on serving.", backend, update.reason)
+            self._failures += 1
+            self._errors[target] = update.reason
+        else:
+            if self._errors.pop(target, None) is not None:
+                log.info("Backend %s: %s can be resolved again.", backend, target)
+            if update.hint and self._hints.get(target) != update.hint:
+                log.info("Backend %s: %s", backend, update.hint)
+            self._hints[target] = update.hint
+            self._found[target] = update.endpoints
+        self.endpoints = self._all()
+        if all(known in self._found or known in self._errors for known in self._watched.targets):
+            self.attempted.set()
         self._update()
+
+    def _all(self) -> Endpoints:
+        """Of all targets, in their order; of an address that is there twice the first counts."""
+        merged: dict[str, Endpoint] = {}
+        for target in self._watched.targets:
+            for endpoint in self._found.get(target, ()):
+                merged.setdefault(endpoint.address, endpoint)
+        return tuple((endpoint.address, endpoint.weight, endpoint.priority) for endpoint in merged.values())
 
     def _update(self) -> None:
         if not self._published or (self._served is not None and set(self._served) == set(self.endpoints)):

@@ -10,6 +10,7 @@ from gateway.configuration.model import (
     Access,
     Authentication,
     Backend,
+    Balance,
     GatewayConfig,
     Limits,
     Listener,
@@ -30,11 +31,11 @@ CONNECTION_WINDOW = 4 << 20
 def compile_snapshot(
     config: GatewayConfig,
     version: str,
-    endpoints: Mapping[str, Sequence[tuple[str, int]]],
+    endpoints: Mapping[str, Sequence[tuple[str, int, int]]],
     read_file: ReadFile = read_bytes,
     check_pair: CheckPair = native_check_pair,
 ) -> bytes:
-    """The snapshot's JSON. `endpoints` are what discovery found: (address, weight) by the backend's name.
+    """The snapshot's JSON. `endpoints` are what discovery found: (address, weight, priority) by the backend's name.
 
     Reads certificates and descriptor sets now. ConfigurationError names every file that cannot be used.
     """
@@ -71,16 +72,31 @@ def _listener(listener: Listener, tls: TlsReader) -> Json:
     }
 
 
-def _backend(backend: Backend, endpoints: Sequence[tuple[str, int]], tls: TlsReader) -> Json:
+def _backend(backend: Backend, endpoints: Sequence[tuple[str, int, int]], tls: TlsReader) -> Json:
     return {
         "name": backend.name,
-        "endpoints": [{"address": address, "weight": weight} for address, weight in endpoints],
+        "endpoints": [
+            {"address": address, "weight": weight, "priority": priority} for address, weight, priority in endpoints
+        ],
+        "balance": _balance(backend.balance),
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
         "retry": {"attempts": backend.retries, "on": list(backend.retry_on)},
         "connect_timeout_ms": _milliseconds(backend.connect_timeout),
         "keepalive_time_ms": _milliseconds(backend.keepalive_time),
         "keepalive_timeout_ms": _milliseconds(backend.keepalive_timeout),
+    }
+
+
+def _balance(balance: Balance) -> Json:
+    hashed = balance.hash_on
+    return {
+        "policy": balance.policy,
+        "hash_on": None if hashed is None else "source" if hashed.kind == "source" else {hashed.kind: hashed.name},
+        "priorities": {
+            "overprovisioning_percent": balance.overprovisioning_percent,
+            "panic_threshold_percent": balance.panic_threshold_percent,
+        },
     }
 
 

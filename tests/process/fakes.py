@@ -27,7 +27,7 @@ class FakeCore:
         self.snapshot: dict[str, Any] = {}
         self.refuse: Exception | None = None
         self.keys: dict[str, str] = {}
-        self.endpoints: dict[str, list[tuple[str, int]]] = {}
+        self.endpoints: dict[str, list[tuple[str, int, int]]] = {}
         self.streams = 0
         self.connections = 0
         self.answers: list[float | None] = [0.001] * workers
@@ -51,15 +51,17 @@ class FakeCore:
         self.snapshot = json.loads(snapshot)
         self.calls.append(("apply", self.snapshot["version"]))
         self.keys = {key: value for key, value in self.keys.items() if key in self.snapshot["providers"]}
-        self.endpoints = {name: [(a, w) for a, w in pairs] for name, pairs in self.snapshot["backends"].items()}
+        self.endpoints = {
+            name: [tuple(endpoint) for endpoint in pairs] for name, pairs in self.snapshot["backends"].items()
+        }
 
     def listeners(self) -> list[tuple[str, str]]:
         return [(name, address.replace(":0", ":4242")) for name, address in self.snapshot.get("listeners", {}).items()]
 
-    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int]]) -> None:
+    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None:
         if backend not in self.endpoints:
             raise KeyError(backend)
-        self.calls.append(("set_endpoints", backend, *(address for address, _ in endpoints)))
+        self.calls.append(("set_endpoints", backend, *(address for address, *_ in endpoints)))
         self.endpoints[backend] = endpoints
 
     def set_keys(self, provider: str, jwks: str) -> int:

@@ -11,9 +11,11 @@ import pytest
 
 from gateway.configuration.model import Backend, LookupFamily
 from gateway.discover.directory import Directory
+from gateway.discover.names import HostName
 from gateway.discover.resolve import ResolveError, resolve, select
-from gateway.discover.target import Literal, Name, parse
-from gateway.discover.watch import Resolution, watch
+from gateway.discover.schemes import check, open_source
+from gateway.discover.source import Endpoint, Failed, Found, Settings
+from gateway.discover.static import Static
 from tests.process.fakes import FakeCore
 
 pytestmark = pytest.mark.asyncio
@@ -35,23 +37,28 @@ class Names:
 
 
 @pytest.mark.parametrize(
-    ("target", "parsed"),
+    ("target", "source"),
     [
-        ("app:50051", Name("app", 50051)),
-        ("app.default.svc.cluster.local.:80", Name("app.default.svc.cluster.local.", 80)),
-        ("10.0.0.1:50051", Literal("10.0.0.1:50051")),
-        ("[::1]:50051", Literal("[::1]:50051")),
-        ("unix:///run/app.sock", Literal("unix:///run/app.sock")),
+        ("app:50051", HostName("app", 50051, Settings())),
+        ("app.default.svc.cluster.local.:80", HostName("app.default.svc.cluster.local.", 80, Settings())),
+        ("10.0.0.1:50051", Static((Endpoint("10.0.0.1:50051"),))),
+        ("[::1]:50051", Static((Endpoint("[::1]:50051"),))),
+        ("unix:///run/app.sock", Static((Endpoint("unix:///run/app.sock"),))),
     ],
 )
-async def test_targets_are_names_or_addresses(target: str, parsed: Name | Literal) -> None:
-    assert parse(target) == parsed
+async def test_targets_are_names_or_addresses(target: str, source: HostName | Static) -> None:
+    assert open_source(target, Settings()) == source
 
 
 @pytest.mark.parametrize("target", ["app", ":50051", "app:", "app:x", "app:0", "app:65536", "app:٣", "app:-1"])
 async def test_a_target_of_no_known_form_says_what_to_write(target: str) -> None:
     with pytest.raises(ValueError, match="write host:port"):
-        parse(target)
+        check(target)
+
+
+async def test_an_unknown_scheme_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match="no scheme 'zookeeper'"):
+        check("zookeeper:///app")
 
 
 async def test_the_systems_resolver_is_asked_for_one_family() -> None:
@@ -108,34 +115,37 @@ async def test_a_name_that_cannot_be_is_said() -> None:
 
 
 async def test_addresses_need_no_resolution_and_never_change() -> None:
-    stream = watch(["unix:///run/app.sock", "10.0.0.1:1", "10.0.0.1:1"], Names(), 5.0)
-    assert [resolution async for resolution in stream] == [Resolution(("unix:///run/app.sock", "10.0.0.1:1"))]
+    stream = open_source("10.0.0.1:1", Settings()).watch()
+    assert [update async for update in stream] == [Found((Endpoint("10.0.0.1:1"),))]
 
 
 @pytest.mark.looptime
-async def test_every_set_is_complete_and_without_repetition() -> None:
-    names = Names(a=("10.0.0.1", "10.0.0.2"), b=("10.0.0.2", "::1"))
-    stream = watch(["a:1", "b:1"], names, 5.0)
-    assert await anext(stream) == Resolution(("10.0.0.1:1", "10.0.0.2:1", "[::1]:1"))
-    names.hosts["a"] = ("10.0.0.3",)
-    assert await anext(stream) == Resolution(("10.0.0.3:1", "10.0.0.2:1", "[::1]:1"))
-    assert names.asked == [(0.0, "a"), (0.0, "b"), (5.0, "a"), (5.0, "b")]
+async def test_a_name_is_asked_for_again_and_again() -> None:
+    names = Names(a=("10.0.0.1", "::1", "10.0.0.1"))
+    stream = open_source("a:1", Settings(5.0, resolve=names)).watch()
+    assert await anext(stream) == Found((Endpoint("10.0.0.1:1"), Endpoint("[::1]:1")))
+    names.hosts["a"] = None
+    assert await anext(stream) == Failed("a cannot be resolved: no such name.")
+    names.hosts["a"] = ()
+    assert await anext(stream) == Found(())
+    assert names.asked == [(0.0, "a"), (5.0, "a"), (10.0, "a")]
 
 
 @pytest.mark.looptime
 async def test_a_failure_keeps_what_was_known_of_that_name_alone() -> None:
-    names = Names(a=("10.0.0.1",), b=("10.0.0.2",))
-    stream = watch(["a:1", "b:1"], names, 5.0)
-    await anext(stream)
-    names.hosts.update(a=None, b=("10.0.0.9",))
-    resolution = await anext(stream)
-    assert resolution.endpoints == ("10.0.0.1:1", "10.0.0.9:1")
-    assert resolution.errors == ("a cannot be resolved: no such name.",)
+    core, names = core_with(app="x"), Names(a=("10.0.0.1", "10.0.0.3"), b=("10.0.0.2", "10.0.0.1"))
+    async with directory(core, names, Backend("app", ("a:1", "b:1", "10.0.0.7:1"))) as served:
+        assert served.reports()[0].endpoints == ("10.0.0.1:1", "10.0.0.3:1", "10.0.0.2:1", "10.0.0.7:1")
+        names.hosts.update(a=None, b=("10.0.0.9",))
+        await asyncio.sleep(6)
+        report = served.reports()[0]
+        assert report.endpoints == ("10.0.0.1:1", "10.0.0.3:1", "10.0.0.9:1", "10.0.0.7:1")
+        assert report.errors == ("a cannot be resolved: no such name.",)
 
 
 def core_with(**backends: str) -> FakeCore:
     core = FakeCore()
-    core.endpoints = {name: [(address, 1)] for name, address in backends.items()}
+    core.endpoints = {name: [(address, 1, 0)] for name, address in backends.items()}
     return core
 
 
@@ -191,7 +201,7 @@ async def test_a_name_server_that_hangs_holds_up_neither_start_nor_other_backend
     running = asyncio.create_task(served.run())
     known = await served.attempted(1.0)
     assert asyncio.get_running_loop().time() == pytest.approx(1.0)
-    assert known == {"slow": (), "app": (("10.0.0.1:1", 1),)}
+    assert known == {"slow": (), "app": (("10.0.0.1:1", 1, 0),)}
     served.commit(known)
     await asyncio.sleep(30)
     assert core.said("set_endpoints") == [("slow", "10.0.0.1:1")]
@@ -219,7 +229,7 @@ async def test_new_targets_of_a_backend_are_repeated_after_the_swap() -> None:
     async with directory(core, names, Backend("app", ("old:1",))) as served:
         served.prepare([Backend("app", ("new:1",))])
         served.commit(await served.attempted(1.0))
-        assert core.endpoints == {"app": [("10.0.0.2:1", 1)]}
+        assert core.endpoints == {"app": [("10.0.0.2:1", 1, 0)]}
 
 
 async def test_a_bad_target_is_refused_before_anything_begins() -> None:

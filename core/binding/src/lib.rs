@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use tidegate_datapath::balance::spread::Health;
 use tidegate_datapath::gateway::{ApplyError, Gateway};
 use tidegate_datapath::{snapshot, tls, transcode};
 
@@ -49,11 +50,27 @@ impl Core {
         self.gateway.listeners()
     }
 
-    fn set_endpoints(&self, backend: &str, endpoints: Vec<(String, u32)>) -> PyResult<()> {
+    fn set_endpoints(&self, backend: &str, endpoints: Vec<(String, u32, u32)>) -> PyResult<()> {
         match self.gateway.set_endpoints(backend, &endpoints) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
             Err(faults) => Err(PyValueError::new_err(faults.join("; "))),
+        }
+    }
+
+    fn set_health(&self, backend: &str, states: Vec<(String, String)>) -> PyResult<()> {
+        let parse = |state: &str| match state {
+            "healthy" => Ok(Health::Healthy),
+            "unknown" => Ok(Health::Unknown),
+            "unhealthy" => Ok(Health::Unhealthy),
+            _ => Err(PyValueError::new_err(format!("`{state}` is none of healthy, unknown, unhealthy"))),
+        };
+        let states: Vec<(String, Health)> =
+            states.into_iter().map(|(address, state)| Ok((address, parse(&state)?))).collect::<PyResult<_>>()?;
+        match self.gateway.set_health(backend, &states) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
+            Err(fault) => Err(PyValueError::new_err(fault)),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::access_log::{Formatter, LogWriter, Target};
 use crate::authenticate::keys::KeySet;
 use crate::authenticate::store::KeyStore;
+use crate::balance::spread::Health;
 use crate::listen::{Acceptor, Bound};
 use crate::observe::report::report;
 use crate::shared::{Events, Mailbox, Message, Shared, lock};
@@ -201,11 +202,15 @@ impl Gateway {
         lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
     }
 
-    /// Replaces a backend's endpoints. False: there is no such backend. Faults are `path: message`.
-    pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32)]) -> Result<bool, Vec<String>> {
+    /// Replaces a backend's endpoints: (address, weight, priority). False: there is no such backend. Faults are `path: message`.
+    pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32, u32)]) -> Result<bool, Vec<String>> {
         let named: Vec<document::Endpoint> = endpoints
             .iter()
-            .map(|(address, weight)| document::Endpoint { address: address.clone(), weight: *weight })
+            .map(|(address, weight, priority)| document::Endpoint {
+                address: address.clone(),
+                weight: *weight,
+                priority: *priority,
+            })
             .collect();
         let mut faults = Vec::new();
         let endpoints = compile_endpoints(&named, backend, &mut faults);
@@ -217,6 +222,19 @@ impl Gateway {
         }
         for mailbox in &self.mailboxes {
             mailbox.send(Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() });
+        }
+        Ok(true)
+    }
+
+    /// Says what is known of endpoints of a backend; others stay as they are. False: there is no such backend.
+    pub fn set_health(&self, backend: &str, states: &[(String, Health)]) -> Result<bool, String> {
+        let parsed = states.iter().map(|(address, health)| Ok((Address::parse(address)?, *health)));
+        let states = parsed.collect::<Result<Vec<_>, String>>()?;
+        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
+            return Ok(false);
+        }
+        for mailbox in &self.mailboxes {
+            mailbox.send(Message::Health { backend: backend.to_owned(), states: states.clone() });
         }
         Ok(true)
     }

@@ -7,6 +7,7 @@
 
 pub mod access_log;
 pub mod authenticate;
+pub mod balance;
 pub mod bytes;
 pub mod gateway;
 pub mod http1;

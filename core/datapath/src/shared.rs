@@ -1,9 +1,9 @@
 //! What holds for the whole process, shared by its workers.
 
 use crate::access_log::LogSender;
+use crate::balance::spread::Health;
 use crate::observe::report::WorkerStats;
-use crate::snapshot::Address;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Address, Endpoint, Snapshot};
 use crate::tls::Socket;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -19,7 +19,12 @@ pub enum Message {
     Adopt(Arc<Snapshot>),
     Endpoints {
         backend: String,
-        endpoints: Vec<(Address, u32)>,
+        endpoints: Vec<Endpoint>,
+    },
+    /// What is known of some endpoints of a backend has changed.
+    Health {
+        backend: String,
+        states: Vec<(Address, Health)>,
     },
     /// A provider's keys were replaced, or could not be fetched.
     KeysChanged,

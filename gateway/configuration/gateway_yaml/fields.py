@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api.bindings import check_http_method, check_template
 from ..backend_url import LOOKUP_FAMILIES
+from ..balance import BALANCE_POLICIES, check_hash_on
 from ..flag_backend import RETRY_CONDITIONS
 from ..flag_values import LEAST, MOST, check_health_path
 from ..quantities import check_listen_address, check_target
@@ -68,7 +69,7 @@ _BACKEND = Record(
         "name": _needed(_NAME),
         "targets": _needed(
             Listing(Text(parse=check_target, what="an address"), least=1),
-            "HOST:PORT, [IPv6]:PORT or unix:///path; every address that a host name has is used.",
+            "HOST:PORT (every address of the name is used), [IPv6]:PORT, unix:///path, or a scheme's name (dns:///app:50051).",
         ),
         "tls": Field(
             Record(
@@ -88,6 +89,28 @@ _BACKEND = Record(
                     "on": Field(
                         Listing(Text(choices=RETRY_CONDITIONS)),
                         "Default: connect-failure, refused-stream. reset may repeat a call that was served.",
+                    ),
+                }
+            )
+        ),
+        "balance": Field(
+            Record(
+                {
+                    "policy": Field(
+                        Text(choices=BALANCE_POLICIES),
+                        "How endpoints share requests. Default: round-robin.",
+                    ),
+                    "hashOn": Field(
+                        Text(parse=check_hash_on, what="header:NAME, cookie:NAME or source"),
+                        "What ring-hash and maglev hash: header:NAME, cookie:NAME or source (the client's address).",
+                    ),
+                    "overprovisioningPercent": Field(
+                        Number(100, 1000),
+                        "A priority is whole while its healthy part times this reaches 100. Default: 140.",
+                    ),
+                    "panicThresholdPercent": Field(
+                        Number(0, 100),
+                        "With fewer healthy endpoints than this, health is ignored; 0: never. Default: 50.",
                     ),
                 }
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..backend_url import lookup_family
+from ..balance import balance
 from ..model import (
     Access,
     Backend,
@@ -18,7 +19,7 @@ from ..model import (
     Route,
 )
 from ..problems import Problems, did_you_mean
-from ..quantities import split_host_port
+from ..quantities import has_scheme, split_host_port
 from ..section import Section
 from ..service_config.providers import check_header_name
 
@@ -113,6 +114,7 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
         keepalive_time=keepalive.number("time", defaults.keepalive_time),
         keepalive_timeout=keepalive.number("timeout", defaults.keepalive_timeout),
         lookup_family=lookup_family(section.optional_text("dnsLookupFamily")) or defaults.lookup_family,
+        balance=balance(section.section("balance"), problems) if "balance" in section else defaults.balance,
     )
 
 
@@ -120,9 +122,10 @@ def _backend_tls(section: Section, targets: tuple[str, ...], base: Path, problem
     tls = section.section("tls")
     name = tls.optional_text("serverName")
     if name is None:
-        hosts = [split_host_port(target)[0] for target in targets if not target.startswith("unix:")]
+        plain = [target for target in targets if not target.startswith("unix:") and not has_scheme(target)]
+        hosts = [split_host_port(target)[0] for target in plain]
         if not hosts and targets:
-            problems.error(tls.place(), "TLS over a Unix socket needs serverName")
+            problems.error(tls.place(), "TLS over a Unix socket, or to a name of a registry, needs serverName")
         name = hosts[0] if hosts else None
     client = key_pair(tls.section("client"), base, problems) if "client" in tls else None
     return BackendTls(optional_path(tls, "ca", base), client, name)

@@ -1,8 +1,10 @@
 //! From a document to what the workers read.
 
-use super::document::{self, Document, Limits, RetryOn};
+use super::document::{self, BalancePolicy, Document, HashOn, Limits, RetryOn};
 use crate::authenticate::decide::{Authenticator, CompiledAccess};
 use crate::authenticate::store::KeyStore;
+use crate::balance::Policy;
+use crate::balance::priority::Rules;
 use crate::route::table::Table;
 use crate::tls::{ClientSettings, client_settings, server_config};
 use crate::transcode::descriptors::Descriptors;
@@ -43,9 +45,20 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// An endpoint as discovery reports it. Weight 0 takes no new requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: Address,
+    pub weight: u32,
+    pub priority: u32,
+}
+
 pub struct Backend {
     pub name: String,
-    pub endpoints: Vec<(Address, u32)>,
+    pub endpoints: Vec<Endpoint>,
+    pub policy: Policy,
+    pub hash_on: Option<HashOn>,
+    pub rules: Rules,
     pub authority: Option<String>,
     pub retry_attempts: u32,
     pub retry_on: Vec<RetryOn>,
@@ -230,11 +243,7 @@ fn check_limits(limits: &Limits, faults: &mut Vec<String>) {
 }
 
 /// Endpoints of a backend as discovery reports them.
-pub fn compile_endpoints(
-    endpoints: &[document::Endpoint],
-    path: &str,
-    faults: &mut Vec<String>,
-) -> Vec<(Address, u32)> {
+pub fn compile_endpoints(endpoints: &[document::Endpoint], path: &str, faults: &mut Vec<String>) -> Vec<Endpoint> {
     let mut compiled = Vec::with_capacity(endpoints.len());
     for (index, endpoint) in endpoints.iter().enumerate() {
         match Address::parse(&endpoint.address) {
@@ -242,7 +251,9 @@ pub fn compile_endpoints(
                 faults
                     .push(format!("{path}.endpoints[{index}].address: `{address}` has port 0, which nobody serves on"));
             }
-            Ok(address) => compiled.push((address, endpoint.weight)),
+            Ok(address) => {
+                compiled.push(Endpoint { address, weight: endpoint.weight, priority: endpoint.priority });
+            }
             Err(fault) => faults.push(format!("{path}.endpoints[{index}].address: {fault}")),
         }
     }
@@ -281,8 +292,26 @@ fn compile_backend(backend: &document::Backend, path: &str, faults: &mut Vec<Str
         Some(Ok(settings)) => Some(settings),
         None => None,
     };
+    let balance = &backend.balance;
+    let policy = match balance.policy {
+        BalancePolicy::RoundRobin => Policy::RoundRobin,
+        BalancePolicy::LeastRequest => Policy::LeastRequest,
+        BalancePolicy::Random => Policy::Random,
+        BalancePolicy::RingHash => Policy::RingHash,
+        BalancePolicy::Maglev => Policy::Maglev,
+    };
+    if policy.hashes() != balance.hash_on.is_some() {
+        let message = "ring-hash and maglev need what to hash, the others have no use for it";
+        faults.push(format!("{path}.balance.hash_on: {message}"));
+    }
     Backend {
         name: backend.name.clone(),
+        policy,
+        hash_on: balance.hash_on.clone(),
+        rules: Rules {
+            overprovisioning: balance.priorities.overprovisioning_percent.max(100),
+            panic_threshold: balance.priorities.panic_threshold_percent.min(100),
+        },
         endpoints: compile_endpoints(&backend.endpoints, path, faults),
         authority: backend.authority.clone(),
         retry_attempts: backend.retry.attempts,

@@ -147,6 +147,56 @@ pub struct Backend {
     pub keepalive_time_ms: u64,
     #[serde(default = "twenty_seconds")]
     pub keepalive_timeout_ms: u64,
+    #[serde(default)]
+    pub balance: Balance,
+}
+
+/// How a backend's endpoints share its requests.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Balance {
+    #[serde(default)]
+    pub policy: BalancePolicy,
+    /// What `ring-hash` and `maglev` hash; a request that lacks it goes to a random endpoint.
+    #[serde(default)]
+    pub hash_on: Option<HashOn>,
+    #[serde(default)]
+    pub priorities: Priorities,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BalancePolicy {
+    #[default]
+    RoundRobin,
+    LeastRequest,
+    Random,
+    RingHash,
+    Maglev,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HashOn {
+    /// The value of a header, whose name is in lower case.
+    Header(String),
+    Cookie(String),
+    /// The client's address, as its connection has it.
+    Source,
+}
+
+/// In hundredths; see `balance::priority`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Priorities {
+    pub overprovisioning_percent: u32,
+    pub panic_threshold_percent: u32,
+}
+
+impl Default for Priorities {
+    fn default() -> Self {
+        Priorities { overprovisioning_percent: 140, panic_threshold_percent: 50 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -156,6 +206,9 @@ pub struct Endpoint {
     pub address: String,
     #[serde(default = "one")]
     pub weight: u32,
+    /// 0 is preferred; the next takes what it cannot carry.
+    #[serde(default)]
+    pub priority: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

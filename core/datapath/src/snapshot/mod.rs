@@ -3,4 +3,4 @@
 mod compile;
 pub mod document;
 
-pub use compile::{Address, Backend, Snapshot, check, compile_endpoints};
+pub use compile::{Address, Backend, Endpoint, Snapshot, check, compile_endpoints};

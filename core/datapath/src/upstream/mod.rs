@@ -2,4 +2,4 @@
 
 mod pool;
 
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Endpoint, Pool};

@@ -7,9 +7,10 @@
 //! refuses the stream that follows at once on one that has ended, and would refuse it again. So refusals lower the number
 //! of streams that an endpoint's connections get, by one more than was refused; the number rises again with time.
 
+use crate::balance::spread::{Health, Member, Spread};
 use crate::http2::hpack::Field;
-use crate::snapshot::{Address, Backend};
-use std::collections::VecDeque;
+use crate::snapshot::{self, Address, Backend};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(crate) struct Endpoint {
     pub(crate) address: Address,
     /// 0: discovery reports it no longer; what runs there finishes.
     pub(crate) weight: u32,
+    priority: u32,
+    pub(crate) health: Health,
     pub(crate) connections: Vec<u32>,
     /// Of them, those that are not connected yet.
     pub(crate) connecting: u32,
@@ -36,10 +39,12 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(address: Address, weight: u32) -> Self {
+    fn new(reported: &snapshot::Endpoint) -> Self {
         Endpoint {
-            address,
-            weight,
+            address: reported.address.clone(),
+            weight: reported.weight,
+            priority: reported.priority,
+            health: Health::Unknown,
             connections: Vec::new(),
             connecting: 0,
             failures: 0,
@@ -47,6 +52,10 @@ impl Endpoint {
             stream_limit: u32::MAX,
             limit_rises_ms: 0,
         }
+    }
+
+    pub(crate) fn priority(&self) -> u32 {
+        self.priority
     }
 
     pub(crate) fn may_connect(&self, now_ms: u64) -> bool {
@@ -97,37 +106,108 @@ pub(crate) struct Pool {
     pub(crate) endpoints: Vec<Endpoint>,
     /// Exchanges that wait for a connection: (slot, generation).
     pub(crate) queue: VecDeque<(u32, u32)>,
-    /// The endpoint whose turn is next.
+    /// Where the search for an endpoint to connect to goes on.
     pub(crate) cursor: usize,
     /// Named by the current snapshot.
     pub(crate) current: bool,
+    spread: Spread,
+    /// Endpoints, their health or the policy have changed since `spread` was made.
+    stale: bool,
+    /// Where its rounds begin: not all workers and gateways with the same endpoint.
+    start: u64,
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Arc<Backend>) -> Self {
-        let endpoints =
-            backend.endpoints.iter().map(|(address, weight)| Endpoint::new(address.clone(), *weight)).collect();
-        Pool { backend, authority: None, endpoints, queue: VecDeque::new(), cursor: 0, current: true }
+    pub(crate) fn new(backend: Arc<Backend>, start: u64) -> Self {
+        let endpoints = backend.endpoints.iter().map(Endpoint::new).collect();
+        Pool {
+            backend,
+            authority: None,
+            endpoints,
+            queue: VecDeque::new(),
+            cursor: 0,
+            current: true,
+            spread: Spread::default(),
+            stale: true,
+            start,
+        }
+    }
+
+    /// What the choice depends on is not what it was.
+    pub(crate) fn changed(&mut self) {
+        self.stale = true;
     }
 
     /// Takes what discovery reports; returns the connections of endpoints that are gone.
-    pub(crate) fn set_endpoints(&mut self, reported: &[(Address, u32)]) -> Vec<u32> {
+    pub(crate) fn set_endpoints(&mut self, reported: &[snapshot::Endpoint]) -> Vec<u32> {
+        self.stale = true;
+        let wanted: HashMap<&Address, &snapshot::Endpoint> =
+            reported.iter().rev().map(|endpoint| (&endpoint.address, endpoint)).collect();
+        let mut known = HashSet::new();
         for endpoint in &mut self.endpoints {
-            endpoint.weight =
-                reported.iter().find(|(address, _)| *address == endpoint.address).map_or(0, |(_, weight)| *weight);
+            match wanted.get(&endpoint.address) {
+                Some(found) => {
+                    known.insert(&found.address);
+                    (endpoint.weight, endpoint.priority) = (found.weight, found.priority);
+                }
+                None => endpoint.weight = 0,
+            }
         }
-        for (address, weight) in reported {
-            if self.endpoints.iter().any(|endpoint| endpoint.address == *address) {
+        let is_unused = |endpoint: &Endpoint| endpoint.weight == 0 && endpoint.connections.is_empty();
+        let unused: Vec<usize> = (0..self.endpoints.len()).filter(|&at| is_unused(&self.endpoints[at])).collect();
+        let mut unused = unused.into_iter();
+        for fresh in reported {
+            if !known.insert(&fresh.address) {
                 continue;
             }
-            let fresh = Endpoint::new(address.clone(), *weight);
-            match self.endpoints.iter_mut().find(|endpoint| endpoint.weight == 0 && endpoint.connections.is_empty()) {
-                Some(unused) => *unused = fresh,
-                None => self.endpoints.push(fresh),
+            match unused.next() {
+                Some(at) => self.endpoints[at] = Endpoint::new(fresh),
+                None => self.endpoints.push(Endpoint::new(fresh)),
             }
         }
         let gone = self.endpoints.iter().filter(|endpoint| endpoint.weight == 0);
         gone.flat_map(|endpoint| endpoint.connections.iter().copied()).collect()
+    }
+
+    /// Takes what is known of some endpoints.
+    pub(crate) fn set_health(&mut self, states: &[(Address, Health)]) {
+        let states: HashMap<&Address, Health> = states.iter().map(|(address, health)| (address, *health)).collect();
+        for endpoint in &mut self.endpoints {
+            if let Some(&health) = states.get(&endpoint.address)
+                && endpoint.health != health
+            {
+                endpoint.health = health;
+                self.stale = true;
+            }
+        }
+    }
+
+    /// The choice among the endpoints as they are now, and the endpoints.
+    #[inline]
+    pub(crate) fn choice(&mut self) -> (&mut Spread, &mut [Endpoint]) {
+        if self.stale {
+            self.make_spread();
+        }
+        (&mut self.spread, &mut self.endpoints)
+    }
+
+    #[cold]
+    fn make_spread(&mut self) {
+        let names: Vec<String> = self.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+        let members: Vec<Member> = (0u32..)
+            .zip(&self.endpoints)
+            .zip(&names)
+            .filter(|((_, endpoint), _)| endpoint.weight > 0)
+            .map(|((slot, endpoint), name)| Member {
+                slot,
+                weight: endpoint.weight,
+                priority: endpoint.priority,
+                health: endpoint.health,
+                name: name.as_bytes(),
+            })
+            .collect();
+        self.spread = Spread::new(self.backend.policy, self.backend.rules, &members, self.start);
+        self.stale = false;
     }
 
     pub(crate) fn is_connecting(&self) -> bool {

@@ -1,20 +1,29 @@
 //! From a request to a stream on a connection to its backend.
 
-use super::connection::{Connection, Protocol, Side, Stage};
+use super::connection::{Connection, Connections, Protocol, Side, Stage};
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
 use super::{Key, Worker, answer};
+use crate::bytes::hash::hash;
 use crate::bytes::wheel::Armed;
 use crate::http2::hpack::Token;
 use crate::http2::{ErrorCode, Role};
 use crate::observe::counters::Counter;
+use crate::snapshot::document::HashOn;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
+use crate::upstream::Endpoint;
 use std::io;
 
 /// Time spent before a request is sent that its deadline has to show.
 const SHORTEN_AFTER_NS: u64 = 1_000_000;
+
+/// Endpoints that a policy is asked for before any that is ready will do, and how many of those are asked.
+const PICKS: u32 = 3;
+const MOST_ASKED: usize = 64;
+/// The same for every gateway: a request's hash leads to the same endpoint from each.
+const HASH_SEED: u64 = 0x7469_6465_6761_7465;
 
 impl Worker {
     /// Chooses the backend and, if a connection to it has room, sends the request there; else it waits for one.
@@ -29,7 +38,7 @@ impl Worker {
             return;
         }
         if self.pools[pool as usize].queue.is_empty()
-            && let Some((endpoint, connection)) = self.pick(pool)
+            && let Some((endpoint, connection)) = self.pick(pool, slot)
         {
             self.join(slot, endpoint, connection);
             return;
@@ -50,37 +59,63 @@ impl Worker {
         self.connect_for_queue(pool);
     }
 
-    /// A connection with room for a stream, the endpoints taking turns. Endpoints without any are connected to.
+    /// A connection with room for a stream, to the endpoint that the backend's policy names. Endpoints that are named and
+    /// have none are connected to, and the next that is named is asked; if all are without, any that is ready.
     #[inline]
-    fn pick(&mut self, pool: u32) -> Option<(u32, u32)> {
+    fn pick(&mut self, pool: u32, slot: u32) -> Option<(u32, u32)> {
         let now_ms = self.clock.now_ms;
-        let chosen = &mut self.pools[pool as usize];
-        let count = chosen.endpoints.len();
-        let first = chosen.cursor;
+        let random = self.next_random();
+        let hash = if self.pools[pool as usize].backend.policy.hashes() { self.hash_of(pool, slot, random) } else { 0 };
         let (mut found, mut lacking) = (None, None);
-        for step in 0..count {
-            let at = if first + step >= count { first + step - count } else { first + step };
-            let endpoint = &mut chosen.endpoints[at];
-            if endpoint.weight == 0 {
-                continue;
-            }
+        let (spread, endpoints) = self.pools[pool as usize].choice();
+        let connections = &self.connections;
+        let ready = |endpoints: &mut [Endpoint], at: u32| {
+            let endpoint = &mut endpoints[at as usize];
             let limit = endpoint.stream_limit(now_ms);
-            let ready = endpoint.connections.iter().copied().find(|&connection| {
-                self.connections.get(connection).is_some_and(|connection| connection.has_room(limit, now_ms))
-            });
-            match ready {
-                Some(connection) => {
-                    chosen.cursor = if at + 1 == count { 0 } else { at + 1 };
-                    found = Some((at as u32, connection));
-                    break;
-                }
-                None => lacking = lacking.or(Some(at as u32)),
+            let has_room = |slot: u32| connections.peek(slot).is_some_and(|held| held.has_room(limit, now_ms));
+            endpoint.connections.iter().copied().find(|&connection| has_room(connection))
+        };
+        for turn in 0..PICKS {
+            let load = |at: u32| open_streams(&endpoints[at as usize], connections);
+            let Some(at) = spread.pick(random.rotate_left(turn * 21), hash, load) else { break };
+            if let Some(connection) = ready(endpoints, at) {
+                found = Some((at, connection));
+                break;
             }
+            lacking = lacking.or(Some(at));
+        }
+        if found.is_none() {
+            let mut others = spread.slots().take(MOST_ASKED);
+            found = others.find_map(|at| Some((at, ready(endpoints, at)?)));
         }
         if let Some(endpoint) = lacking {
             self.connect_if_possible(pool, endpoint);
         }
         found
+    }
+
+    /// Of what the backend's policy hashes; where the request has no such thing, `random`.
+    #[cold]
+    fn hash_of(&mut self, pool: u32, slot: u32, random: u64) -> u64 {
+        let exchange = &self.exchanges[slot];
+        let head = exchange.head.as_deref();
+        let text = match &self.pools[pool as usize].backend.hash_on {
+            Some(HashOn::Header(name)) => head.and_then(|head| {
+                let at = head.list.find(&self.dictionary, name.as_bytes())?;
+                Some(head.list.value(&self.dictionary, at))
+            }),
+            Some(HashOn::Cookie(name)) => head.and_then(|head| {
+                let cookies = head.list.iter(&self.dictionary).filter(|(field, _)| *field == b"cookie");
+                cookies
+                    .flat_map(|(_, value)| value.split(|&byte| byte == b';'))
+                    .find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            }),
+            Some(HashOn::Source) => {
+                self.connections.peek(exchange.sides[CLIENT].connection).map(|client| client.peer_address.as_bytes())
+            }
+            None => None,
+        };
+        text.map_or(random, |text| hash(HASH_SEED, text))
     }
 
     fn connect_if_possible(&mut self, pool: u32, endpoint: u32) -> bool {
@@ -149,7 +184,7 @@ impl Worker {
             let waits =
                 self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued);
             if waits {
-                let Some((endpoint, connection)) = self.pick(pool) else { break };
+                let Some((endpoint, connection)) = self.pick(pool, slot) else { break };
                 self.pools[pool as usize].queue.pop_front();
                 self.shorten_timeout(slot);
                 self.join(slot, endpoint, connection);
@@ -326,6 +361,12 @@ impl Worker {
                 _ => false,
             })
     }
+}
+
+/// Requests that an endpoint has open from this worker.
+fn open_streams(endpoint: &Endpoint, connections: &Connections) -> u32 {
+    let open = |&slot: &u32| connections.peek(slot).map_or(0, Connection::stream_count);
+    endpoint.connections.iter().map(open).sum::<usize>() as u32
 }
 
 fn open(backend: &Backend, address: &Address, user_timeout_ms: u64) -> io::Result<Transport> {

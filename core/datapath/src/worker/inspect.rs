@@ -152,6 +152,8 @@ impl Worker {
                 endpoints.push(json!({
                     "address": endpoint.address.to_string(),
                     "weight": endpoint.weight,
+                    "priority": endpoint.priority(),
+                    "health": endpoint.health.name(),
                     "connections": open,
                     "connecting": endpoint.connecting,
                     "streams": streams,

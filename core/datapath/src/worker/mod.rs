@@ -170,6 +170,7 @@ impl Worker {
                 Message::Accept { socket, listener } => self.accept(socket, listener),
                 Message::Adopt(snapshot) => self.adopt(snapshot),
                 Message::Endpoints { backend, endpoints } => self.set_endpoints(&backend, &endpoints),
+                Message::Health { backend, states } => self.set_health(&backend, &states),
                 Message::KeysChanged => self.keys_changed(),
                 Message::CloseConnections => self.close_connections(),
                 Message::Log(target) => self.set_log(target),

@@ -6,13 +6,14 @@ use super::record::SeriesIndex;
 use super::transport::configure;
 use super::{Clock, Connections, Exchanges, OwnFields, READ_BUFFER, Worker};
 use crate::authenticate::cache::TokenCache;
+use crate::balance::spread::Health;
 use crate::bytes::hash::random_seed;
 use crate::bytes::wheel::Wheel;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
 use crate::http2::{self, Role};
 use crate::observe::counters::Counter;
 use crate::shared::{Mailbox, Shared};
-use crate::snapshot::{Address, Snapshot};
+use crate::snapshot::{Address, Endpoint, Snapshot};
 use crate::tls::{Socket, Transport, forwarded_client_cert};
 use crate::upstream::Pool;
 use mio::{Interest, Poll, Token};
@@ -119,10 +120,11 @@ impl Worker {
             match self.pools.iter().position(|pool| pool.backend.name == backend.name) {
                 Some(at) => {
                     self.pools[at].backend = backend.clone();
+                    self.pools[at].changed();
                     self.pools[at].current = true;
                     self.update_endpoints(at as u32, &backend.endpoints);
                 }
-                None => self.pools.push(Pool::new(backend.clone())),
+                None => self.pools.push(Pool::new(backend.clone(), self.random)),
             }
         }
         for at in 0..self.pools.len() {
@@ -142,13 +144,20 @@ impl Worker {
         self.keys_changed();
     }
 
-    pub(super) fn set_endpoints(&mut self, backend: &str, endpoints: &[(Address, u32)]) {
+    pub(super) fn set_endpoints(&mut self, backend: &str, endpoints: &[Endpoint]) {
         if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
             self.update_endpoints(at as u32, endpoints);
         }
     }
 
-    fn update_endpoints(&mut self, pool: u32, endpoints: &[(Address, u32)]) {
+    pub(super) fn set_health(&mut self, backend: &str, states: &[(Address, Health)]) {
+        if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
+            self.pools[at].set_health(states);
+            self.drain_queue(at as u32);
+        }
+    }
+
+    fn update_endpoints(&mut self, pool: u32, endpoints: &[Endpoint]) {
         for connection in self.pools[pool as usize].set_endpoints(endpoints) {
             self.retire(connection);
         }

@@ -1,0 +1,52 @@
+"""How an operator says how a backend's endpoints share its requests."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+from .model import Balance, BalancePolicy, HashOn
+from .problems import Problems
+from .section import Section
+
+BALANCE_POLICIES: tuple[BalancePolicy, ...] = get_args(BalancePolicy)
+HASHING: tuple[BalancePolicy, ...] = ("ring-hash", "maglev")
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+
+
+def parse_hash_on(text: str) -> HashOn:
+    """Reads `header:NAME`, `cookie:NAME` or `source`. ValueError: it is none of these."""
+    kind, _, name = text.partition(":")
+    if text == "source":
+        return HashOn("source")
+    if kind == "header" and _NAME.fullmatch(name):
+        return HashOn("header", name.lower())
+    if kind == "cookie" and _NAME.fullmatch(name):
+        return HashOn("cookie", name)
+    raise ValueError(f'"{text}" is none of header:NAME, cookie:NAME, source')
+
+
+def check_hash_on(text: str) -> str:
+    """The text itself. ValueError as `parse_hash_on`."""
+    parse_hash_on(text)
+    return text
+
+
+def balance(section: Section, problems: Problems) -> Balance:
+    """Reads a checked `balance` mapping; a policy and what it hashes have to fit."""
+    defaults = Balance()
+    policy = next((known for known in BALANCE_POLICIES if known == section.optional_text("policy")), defaults.policy)
+    text = section.optional_text("hashOn")
+    if policy in HASHING and text is None and "hashOn" not in section:
+        problems.error(
+            section.place("policy"), f"{policy} needs hashOn", "add hashOn: header:NAME, cookie:NAME or source"
+        )
+    elif policy not in HASHING and text is not None:
+        problems.error(section.place("hashOn"), f"{policy} hashes nothing", "remove it, or choose ring-hash or maglev")
+    return Balance(
+        policy,
+        parse_hash_on(text) if text is not None else None,
+        section.integer("overprovisioningPercent", defaults.overprovisioning_percent),
+        section.integer("panicThresholdPercent", defaults.panic_threshold_percent),
+    )

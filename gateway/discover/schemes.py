@@ -1,0 +1,57 @@
+"""From a target that an operator wrote to the source that knows its endpoints."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol
+
+from gateway.discover.names import HostName
+from gateway.discover.source import Settings, Source
+from gateway.discover.static import Static
+
+
+class Scheme(Protocol):
+    """A module of `gateway.discover`. `target` is whole, scheme included."""
+
+    def check(self, target: str) -> None:
+        """ValueError: it cannot be such a target; says what to write."""
+
+    def open_source(self, target: str, settings: Settings) -> Source:
+        """ValueError as `check`."""
+
+
+SCHEMES: dict[str, str] = {}
+"""The module of each scheme, imported when it is first needed: some bring libraries of megabytes."""
+
+PLAIN = "host:port, [v6 address]:port or unix:///path"
+
+
+def check(target: str) -> None:
+    """ValueError: `target` is of no known form."""
+    scheme = _scheme(target)
+    if scheme is not None:
+        scheme.check(target)
+    else:
+        open_source(target, Settings())
+
+
+def open_source(target: str, settings: Settings) -> Source:
+    """ValueError: `target` is of no known form."""
+    scheme = _scheme(target)
+    if scheme is not None:
+        return scheme.open_source(target, settings)
+    if (static := Static.of(target)) is not None:
+        return static
+    return HostName.of(target, settings)
+
+
+def _scheme(target: str) -> Scheme | None:
+    name, colon, rest = target.partition(":")
+    if not colon or name == "unix":
+        return None
+    if name in SCHEMES:
+        return import_module(SCHEMES[name])
+    if rest.startswith("//"):
+        known = ", ".join(sorted(SCHEMES))
+        raise ValueError(f"{target!r}: no scheme {name!r}; write {PLAIN}, or one of the schemes {known}.")
+    return None
