@@ -36,3 +36,8 @@ bench-tools: .venv/.real .venv/.core toolchain ## Build the driver and the backe
 .PHONY: bench-page
 bench-page: .venv/.develop ## Write the figures of the last `make bench` into docs/performance.md
 	$(bin)/python -m tests.bench.render
+
+.PHONY: bench-picking
+bench-picking: .venv/.develop toolchain ## Instructions to pick one of 4 and of 4,096 endpoints, under callgrind
+	cd core && cargo build --release --locked --quiet --package tidegate_datapath --example pick
+	@$(bin)/python -m tests.bench.picking core/target/release/examples/pick
