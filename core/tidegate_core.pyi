@@ -38,6 +38,12 @@ class Core:
         KeyError: no such backend. ValueError: an address that is none.
         """
 
+    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None:
+        """As `set_endpoints`, for what is new or different and for the addresses that are gone; others stay.
+
+        Costs what the change costs, not what the backend's size would. Raises as `set_endpoints`.
+        """
+
     def set_health(self, backend: str, states: list[tuple[str, Literal["healthy", "unknown", "unhealthy"]]]) -> None:
         """Says what is known of some of a backend's endpoints, by address; of the others it stays as it was.
 

@@ -167,3 +167,42 @@ async def test_health_of_nobody_known_is_refused() -> None:
             made.serving.core.set_health("app", [("nowhere", "healthy")])
         made.serving.core.set_health("app", [("10.0.0.1:1", "unhealthy")])
         assert await made.call(3) == [3]
+
+
+async def test_changes_of_endpoints_lose_no_call() -> None:
+    """A thousand changes while calls run: endpoints come and go, one always stays."""
+    async with world({}, {}, {}) as made:
+        core, addresses = made.serving.core, [server.address for server in made.servers]
+
+        async def call() -> None:
+            for _ in range(100):
+                assert await made.client.unary(b"x", timeout=30) == b"x"
+
+        async def change() -> None:
+            for turn in range(500):
+                gone = addresses[turn % 3]
+                core.change_endpoints("app", [], [gone])
+                core.change_endpoints("app", [(gone, 1 + turn % 2, 0)], [])
+                await asyncio.sleep(0)
+
+        await asyncio.gather(change(), *(call() for _ in range(10)))
+        core.change_endpoints("app", [(addresses[0], 1, 0)], addresses[1:])
+        await made.call(4)
+        assert await made.call(20) == [20, 0, 0]
+        with pytest.raises(KeyError):
+            core.change_endpoints("nobody", [], [])
+
+
+async def test_ten_thousand_endpoints_come_and_go() -> None:
+    async with world({}) as made:
+        core, live = made.serving.core, made.servers[0].address
+        await made.call(1)
+        far = [f"127.1.{number // 250}.{1 + number % 250}:9" for number in range(10_000)]
+        core.change_endpoints("app", [(address, 1, 1) for address in far], [])
+        core.set_health("app", [(live, "healthy")])
+        assert await made.call(20) == [20]
+        for address in far[:1_000]:
+            core.change_endpoints("app", [], [address])
+        assert await made.call(20) == [20]
+        core.change_endpoints("app", [], far[1_000:])
+        assert await made.call(20) == [20]

@@ -58,6 +58,14 @@ impl Core {
         }
     }
 
+    fn change_endpoints(&self, backend: &str, changed: Vec<(String, u32, u32)>, removed: Vec<String>) -> PyResult<()> {
+        match self.gateway.change_endpoints(backend, &changed, &removed) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
+            Err(faults) => Err(PyValueError::new_err(faults.join("; "))),
+        }
+    }
+
     fn set_health(&self, backend: &str, states: Vec<(String, String)>) -> PyResult<()> {
         let parse = |state: &str| match state {
             "healthy" => Ok(Health::Healthy),

@@ -8,7 +8,7 @@ use crate::listen::{Acceptor, Bound};
 use crate::observe::report::report;
 use crate::shared::{Events, Mailbox, Message, Shared, lock};
 use crate::snapshot::document::{self, Document};
-use crate::snapshot::{Address, Snapshot, compile_endpoints};
+use crate::snapshot::{self, Address, Snapshot, compile_endpoints};
 use crate::worker::{WAKE, Worker};
 use mio::{Poll, Waker};
 use std::io;
@@ -202,41 +202,46 @@ impl Gateway {
         lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
     }
 
-    /// Replaces a backend's endpoints: (address, weight, priority). False: there is no such backend. Faults are `path: message`.
+    /// Replaces a backend's endpoints: (address, weight, priority). False: there is no such backend. Faults are
+    /// `path: message`.
     pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32, u32)]) -> Result<bool, Vec<String>> {
-        let named: Vec<document::Endpoint> = endpoints
-            .iter()
-            .map(|(address, weight, priority)| document::Endpoint {
-                address: address.clone(),
-                weight: *weight,
-                priority: *priority,
-            })
-            .collect();
-        let mut faults = Vec::new();
-        let endpoints = compile_endpoints(&named, backend, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let endpoints = parse_endpoints(backend, endpoints)?;
+        Ok(self.tell_of(backend, || Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() }))
+    }
+
+    /// As `set_endpoints`, for what has changed alone.
+    pub fn change_endpoints(
+        &self,
+        backend: &str,
+        changed: &[(String, u32, u32)],
+        removed: &[String],
+    ) -> Result<bool, Vec<String>> {
+        let changed = parse_endpoints(backend, changed)?;
+        let removed = removed.iter().map(|address| Address::parse(address)).collect::<Result<Vec<_>, _>>();
+        let removed = removed.map_err(|fault| vec![format!("{backend}: {fault}")])?;
+        Ok(self.tell_of(backend, || Message::EndpointChanges {
+            backend: backend.to_owned(),
+            changed: changed.clone(),
+            removed: removed.clone(),
+        }))
+    }
+
+    /// Sends every worker what concerns a backend. False: there is no such backend.
+    fn tell_of(&self, backend: &str, message: impl Fn() -> Message) -> bool {
+        let known = lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend);
+        if known {
+            for mailbox in &self.mailboxes {
+                mailbox.send(message());
+            }
         }
-        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
-            return Ok(false);
-        }
-        for mailbox in &self.mailboxes {
-            mailbox.send(Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() });
-        }
-        Ok(true)
+        known
     }
 
     /// Says what is known of endpoints of a backend; others stay as they are. False: there is no such backend.
     pub fn set_health(&self, backend: &str, states: &[(String, Health)]) -> Result<bool, String> {
         let parsed = states.iter().map(|(address, health)| Ok((Address::parse(address)?, *health)));
         let states = parsed.collect::<Result<Vec<_>, String>>()?;
-        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
-            return Ok(false);
-        }
-        for mailbox in &self.mailboxes {
-            mailbox.send(Message::Health { backend: backend.to_owned(), states: states.clone() });
-        }
-        Ok(true)
+        Ok(self.tell_of(backend, || Message::Health { backend: backend.to_owned(), states: states.clone() }))
     }
 
     /// Replaces a provider's keys; `None`: there is no such provider. Returns how many keys can be used.
@@ -360,4 +365,18 @@ fn bind_new(existing: &[Listening], snapshot: &Snapshot) -> Result<Vec<(String, 
         fresh.push((listener.name.clone(), listener.address.clone(), bound));
     }
     Ok(fresh)
+}
+
+fn parse_endpoints(backend: &str, endpoints: &[(String, u32, u32)]) -> Result<Vec<snapshot::Endpoint>, Vec<String>> {
+    let named: Vec<document::Endpoint> = endpoints
+        .iter()
+        .map(|(address, weight, priority)| document::Endpoint {
+            address: address.clone(),
+            weight: *weight,
+            priority: *priority,
+        })
+        .collect();
+    let mut faults = Vec::new();
+    let endpoints = compile_endpoints(&named, backend, &mut faults);
+    if faults.is_empty() { Ok(endpoints) } else { Err(faults) }
 }

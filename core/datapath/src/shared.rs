@@ -21,6 +21,12 @@ pub enum Message {
         backend: String,
         endpoints: Vec<Endpoint>,
     },
+    /// Of a backend's endpoints, those that are new or different, and those that are gone.
+    EndpointChanges {
+        backend: String,
+        changed: Vec<Endpoint>,
+        removed: Vec<Address>,
+    },
     /// What is known of some endpoints of a backend has changed.
     Health {
         backend: String,

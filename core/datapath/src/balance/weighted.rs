@@ -35,7 +35,9 @@ impl Weighted {
         limit_classes(&mut weights);
         let mut classes: Vec<Class> = Vec::new();
         let mut order: Vec<u32> = (0..weights.len() as u32).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(weights[at as usize]));
+        if weights.windows(2).any(|pair| pair[0] != pair[1]) {
+            order.sort_by_key(|&at| std::cmp::Reverse(weights[at as usize]));
+        }
         for at in order {
             let weight = weights[at as usize];
             match classes.last_mut() {

@@ -104,6 +104,10 @@ pub(crate) struct Pool {
     pub(crate) authority: Option<Rc<Field>>,
     /// Slots stay where they are while a connection refers to them.
     pub(crate) endpoints: Vec<Endpoint>,
+    places: HashMap<Address, u32>,
+    /// Slots that may be used again, and endpoints that went since they were looked for.
+    free: Vec<u32>,
+    unused: usize,
     /// Exchanges that wait for a connection: (slot, generation).
     pub(crate) queue: VecDeque<(u32, u32)>,
     /// Where the search for an endpoint to connect to goes on.
@@ -119,18 +123,23 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(backend: Arc<Backend>, start: u64) -> Self {
-        let endpoints = backend.endpoints.iter().map(Endpoint::new).collect();
-        Pool {
+        let reported = backend.endpoints.clone();
+        let mut pool = Pool {
             backend,
             authority: None,
-            endpoints,
+            endpoints: Vec::new(),
+            places: HashMap::new(),
+            free: Vec::new(),
+            unused: 0,
             queue: VecDeque::new(),
             cursor: 0,
             current: true,
             spread: Spread::default(),
             stale: true,
             start,
-        }
+        };
+        pool.change_endpoints(&reported, &[]);
+        pool
     }
 
     /// What the choice depends on is not what it was.
@@ -138,45 +147,70 @@ impl Pool {
         self.stale = true;
     }
 
-    /// Takes what discovery reports; returns the connections of endpoints that are gone.
+    /// Takes all that discovery reports; returns the connections of endpoints that are gone.
     pub(crate) fn set_endpoints(&mut self, reported: &[snapshot::Endpoint]) -> Vec<u32> {
-        self.stale = true;
-        let wanted: HashMap<&Address, &snapshot::Endpoint> =
-            reported.iter().rev().map(|endpoint| (&endpoint.address, endpoint)).collect();
-        let mut known = HashSet::new();
-        for endpoint in &mut self.endpoints {
-            match wanted.get(&endpoint.address) {
-                Some(found) => {
-                    known.insert(&found.address);
-                    (endpoint.weight, endpoint.priority) = (found.weight, found.priority);
+        let wanted: HashSet<&Address> = reported.iter().map(|endpoint| &endpoint.address).collect();
+        let known = self.endpoints.iter().filter(|endpoint| endpoint.weight > 0);
+        let gone = known.filter(|endpoint| !wanted.contains(&endpoint.address));
+        let removed: Vec<Address> = gone.map(|endpoint| endpoint.address.clone()).collect();
+        self.change_endpoints(reported, &removed)
+    }
+
+    /// Takes what has changed; of an address that is there twice the first counts. Returns as `set_endpoints`.
+    pub(crate) fn change_endpoints(&mut self, changed: &[snapshot::Endpoint], removed: &[Address]) -> Vec<u32> {
+        let mut gone = Vec::new();
+        for address in removed {
+            if let Some(&at) = self.places.get(address) {
+                let endpoint = &mut self.endpoints[at as usize];
+                endpoint.weight = 0;
+                gone.extend_from_slice(&endpoint.connections);
+                self.unused += 1;
+            }
+        }
+        for endpoint in changed.iter().rev() {
+            match self.places.get(&endpoint.address) {
+                Some(&at) => {
+                    let known = &mut self.endpoints[at as usize];
+                    (known.weight, known.priority) = (endpoint.weight, endpoint.priority);
                 }
-                None => endpoint.weight = 0,
+                None => self.add(endpoint),
             }
         }
+        self.stale = true;
+        gone
+    }
+
+    /// Slots that are not used any more are looked for once they are many.
+    fn add(&mut self, endpoint: &snapshot::Endpoint) {
         let is_unused = |endpoint: &Endpoint| endpoint.weight == 0 && endpoint.connections.is_empty();
-        let unused: Vec<usize> = (0..self.endpoints.len()).filter(|&at| is_unused(&self.endpoints[at])).collect();
-        let mut unused = unused.into_iter();
-        for fresh in reported {
-            if !known.insert(&fresh.address) {
-                continue;
-            }
-            match unused.next() {
-                Some(at) => self.endpoints[at] = Endpoint::new(fresh),
-                None => self.endpoints.push(Endpoint::new(fresh)),
-            }
+        if self.free.is_empty() && self.unused > self.endpoints.len() / 4 {
+            self.free =
+                (0..self.endpoints.len() as u32).filter(|&at| is_unused(&self.endpoints[at as usize])).collect();
+            self.unused = 0;
         }
-        let gone = self.endpoints.iter().filter(|endpoint| endpoint.weight == 0);
-        gone.flat_map(|endpoint| endpoint.connections.iter().copied()).collect()
+        let fresh = Endpoint::new(endpoint);
+        let at = match self.free.pop() {
+            // It may have been reported again since.
+            Some(at) if is_unused(&self.endpoints[at as usize]) => {
+                self.places.remove(&self.endpoints[at as usize].address);
+                self.endpoints[at as usize] = fresh;
+                at
+            }
+            _ => {
+                self.endpoints.push(fresh);
+                self.endpoints.len() as u32 - 1
+            }
+        };
+        self.places.insert(endpoint.address.clone(), at);
     }
 
     /// Takes what is known of some endpoints.
     pub(crate) fn set_health(&mut self, states: &[(Address, Health)]) {
-        let states: HashMap<&Address, Health> = states.iter().map(|(address, health)| (address, *health)).collect();
-        for endpoint in &mut self.endpoints {
-            if let Some(&health) = states.get(&endpoint.address)
-                && endpoint.health != health
+        for (address, health) in states {
+            if let Some(&at) = self.places.get(address)
+                && self.endpoints[at as usize].health != *health
             {
-                endpoint.health = health;
+                self.endpoints[at as usize].health = *health;
                 self.stale = true;
             }
         }
@@ -193,17 +227,19 @@ impl Pool {
 
     #[cold]
     fn make_spread(&mut self) {
-        let names: Vec<String> = self.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+        let names: Vec<String> = match self.backend.policy.hashes() {
+            true => self.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect(),
+            false => Vec::new(),
+        };
         let members: Vec<Member> = (0u32..)
             .zip(&self.endpoints)
-            .zip(&names)
-            .filter(|((_, endpoint), _)| endpoint.weight > 0)
-            .map(|((slot, endpoint), name)| Member {
+            .filter(|(_, endpoint)| endpoint.weight > 0)
+            .map(|(slot, endpoint)| Member {
                 slot,
                 weight: endpoint.weight,
                 priority: endpoint.priority,
                 health: endpoint.health,
-                name: name.as_bytes(),
+                name: names.get(slot as usize).map_or(b"", |name| name.as_bytes()),
             })
             .collect();
         self.spread = Spread::new(self.backend.policy, self.backend.rules, &members, self.start);

@@ -350,7 +350,12 @@ impl Worker {
         target.connections.retain(|&held| held != slot);
         if !ready {
             target.connecting = target.connecting.saturating_sub(1);
-            self.connect_failed(pool, endpoint);
+            if target.weight == 0 {
+                // Nothing failed: the endpoint is gone.
+                self.connect_for_queue(pool);
+            } else {
+                self.connect_failed(pool, endpoint);
+            }
         }
     }
 

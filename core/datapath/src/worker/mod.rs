@@ -170,6 +170,9 @@ impl Worker {
                 Message::Accept { socket, listener } => self.accept(socket, listener),
                 Message::Adopt(snapshot) => self.adopt(snapshot),
                 Message::Endpoints { backend, endpoints } => self.set_endpoints(&backend, &endpoints),
+                Message::EndpointChanges { backend, changed, removed } => {
+                    self.change_endpoints(&backend, &changed, &removed);
+                }
                 Message::Health { backend, states } => self.set_health(&backend, &states),
                 Message::KeysChanged => self.keys_changed(),
                 Message::CloseConnections => self.close_connections(),

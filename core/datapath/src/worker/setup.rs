@@ -157,8 +157,20 @@ impl Worker {
         }
     }
 
+    pub(super) fn change_endpoints(&mut self, backend: &str, changed: &[Endpoint], removed: &[Address]) {
+        if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
+            let gone = self.pools[at].change_endpoints(changed, removed);
+            self.retire_all(at as u32, gone);
+        }
+    }
+
     fn update_endpoints(&mut self, pool: u32, endpoints: &[Endpoint]) {
-        for connection in self.pools[pool as usize].set_endpoints(endpoints) {
+        let gone = self.pools[pool as usize].set_endpoints(endpoints);
+        self.retire_all(pool, gone);
+    }
+
+    fn retire_all(&mut self, pool: u32, connections: Vec<u32>) {
+        for connection in connections {
             self.retire(connection);
         }
         self.drain_queue(pool);
