@@ -5,6 +5,7 @@ use crate::balance::spread::Health;
 use crate::observe::report::WorkerStats;
 use crate::snapshot::{Address, Endpoint, Snapshot};
 use crate::tls::Socket;
+use crate::upstream::Tallies;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
@@ -90,6 +91,7 @@ pub struct Shared {
     buffered: AtomicU64,
     pub draining: AtomicBool,
     events: Events,
+    tallies: Arc<Tallies>,
 }
 
 impl Shared {
@@ -105,6 +107,22 @@ impl Shared {
 
     pub fn refund(&self, bytes: usize) {
         self.buffered.fetch_sub(bytes as u64, Relaxed);
+    }
+
+    /// How the calls to each endpoint end.
+    pub(crate) fn tallies(&self) -> &Arc<Tallies> {
+        &self.tallies
+    }
+
+    /// An endpoint failed again and again.
+    pub(crate) fn tell_outlier(&self, backend: &str, address: &Address, consecutive: u32) {
+        let event = serde_json::json!({
+            "event": "outlier",
+            "backend": backend,
+            "address": address.to_string(),
+            "consecutive": consecutive,
+        });
+        self.events.push(event.to_string());
     }
 
     /// What Python shall hear of.

@@ -59,6 +59,8 @@ pub struct Backend {
     pub policy: Policy,
     pub hash_on: Option<HashOn>,
     pub rules: Rules,
+    /// Failures of one endpoint in a row that are told of; 0: none are.
+    pub outlier_errors: u32,
     pub authority: Option<String>,
     pub retry_attempts: u32,
     pub retry_on: Vec<RetryOn>,
@@ -307,6 +309,7 @@ fn compile_backend(backend: &document::Backend, path: &str, faults: &mut Vec<Str
     Backend {
         name: backend.name.clone(),
         policy,
+        outlier_errors: backend.outlier_errors,
         hash_on: balance.hash_on.clone(),
         rules: Rules {
             overprovisioning: balance.priorities.overprovisioning_percent.max(100),

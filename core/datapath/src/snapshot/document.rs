@@ -149,6 +149,9 @@ pub struct Backend {
     pub keepalive_timeout_ms: u64,
     #[serde(default)]
     pub balance: Balance,
+    /// An event is raised when so many calls of one endpoint in a row fail; 0 is off.
+    #[serde(default)]
+    pub outlier_errors: u32,
 }
 
 /// How a backend's endpoints share its requests.

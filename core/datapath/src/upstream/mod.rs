@@ -1,5 +1,8 @@
 //! The backends' side: pools of connections, and which of them takes a request.
 
 mod pool;
+mod tally;
 
 pub(crate) use pool::{Endpoint, Pool};
+pub(crate) use tally::Ending;
+pub(crate) use tally::Tallies;

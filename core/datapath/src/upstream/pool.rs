@@ -7,6 +7,7 @@
 //! refuses the stream that follows at once on one that has ended, and would refuse it again. So refusals lower the number
 //! of streams that an endpoint's connections get, by one more than was refused; the number rises again with time.
 
+use super::tally::{Tallies, Tally};
 use crate::balance::spread::{Health, Member, Spread};
 use crate::http2::hpack::Field;
 use crate::snapshot::{self, Address, Backend};
@@ -33,13 +34,14 @@ pub(crate) struct Endpoint {
     pub(crate) connecting: u32,
     failures: u32,
     not_before_ms: u64,
+    pub(crate) tally: Arc<Tally>,
     /// Streams that each connection may get, beside the peer's own limit. `u32::MAX`: it has refused none.
     stream_limit: u32,
     limit_rises_ms: u64,
 }
 
 impl Endpoint {
-    fn new(reported: &snapshot::Endpoint) -> Self {
+    fn new(reported: &snapshot::Endpoint, tally: Arc<Tally>) -> Self {
         Endpoint {
             address: reported.address.clone(),
             weight: reported.weight,
@@ -49,6 +51,7 @@ impl Endpoint {
             connecting: 0,
             failures: 0,
             not_before_ms: 0,
+            tally,
             stream_limit: u32::MAX,
             limit_rises_ms: 0,
         }
@@ -119,10 +122,11 @@ pub(crate) struct Pool {
     stale: bool,
     /// Where its rounds begin: not all workers and gateways with the same endpoint.
     start: u64,
+    tallies: Arc<Tallies>,
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Arc<Backend>, start: u64) -> Self {
+    pub(crate) fn new(backend: Arc<Backend>, start: u64, tallies: Arc<Tallies>) -> Self {
         let reported = backend.endpoints.clone();
         let mut pool = Pool {
             backend,
@@ -137,6 +141,7 @@ impl Pool {
             spread: Spread::default(),
             stale: true,
             start,
+            tallies,
         };
         pool.change_endpoints(&reported, &[]);
         pool
@@ -188,7 +193,7 @@ impl Pool {
                 (0..self.endpoints.len() as u32).filter(|&at| is_unused(&self.endpoints[at as usize])).collect();
             self.unused = 0;
         }
-        let fresh = Endpoint::new(endpoint);
+        let fresh = Endpoint::new(endpoint, self.tallies.of(&self.backend.name, &endpoint.address));
         let at = match self.free.pop() {
             // It may have been reported again since.
             Some(at) if is_unused(&self.endpoints[at as usize]) => {

@@ -107,6 +107,7 @@ pub(crate) struct Exchange {
     pub(crate) pending: [Option<Box<Pending>>; 2],
     pub(crate) head: Option<Box<Head>>,
     pub(crate) pool: u32,
+    /// `NONE`: it was sent to none.
     pub(crate) endpoint: u32,
     /// The table's number of the method, plus one; 0: none that is known.
     pub(crate) method: u32,
@@ -151,7 +152,7 @@ impl Exchanges {
             pending: [None, None],
             head: None,
             pool: NONE,
-            endpoint: 0,
+            endpoint: NONE,
             method: 0,
             transcoding: None,
             caller: None,

@@ -13,7 +13,7 @@ use crate::observe::counters::Counter;
 use crate::snapshot::document::HashOn;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
-use crate::upstream::Endpoint;
+use crate::upstream::{Ending, Endpoint};
 use std::io;
 
 /// Time spent before a request is sent that its deadline has to show.
@@ -297,6 +297,7 @@ impl Worker {
     pub(super) fn connect_failed(&mut self, pool: u32, endpoint: u32) {
         let now_ms = self.clock.now_ms;
         self.count(Counter::UpstreamConnectFailures);
+        self.note(pool, endpoint, Ending::Failed);
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
         if chosen.is_connecting() {

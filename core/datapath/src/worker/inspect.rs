@@ -149,6 +149,7 @@ impl Worker {
                     open += usize::from(connection.stage == Stage::Open);
                     streams += connection.stream_count();
                 }
+                let (answered, failed) = endpoint.tally.totals();
                 endpoints.push(json!({
                     "address": endpoint.address.to_string(),
                     "weight": endpoint.weight,
@@ -158,6 +159,8 @@ impl Worker {
                     "connecting": endpoint.connecting,
                     "streams": streams,
                     "failing": endpoint.is_failing(),
+                    "answered": answered,
+                    "failed": failed,
                 }));
             }
             backends.push(json!({

@@ -5,7 +5,11 @@ use super::exchange::{Exchange, NONE};
 use crate::observe::counters::Counter;
 use crate::observe::series::{Code, Series};
 use crate::shared::lock;
+use crate::upstream::Ending;
 use std::sync::Arc;
+
+/// gRPC's number of the status that says so.
+const UNAVAILABLE: u8 = 14;
 
 /// Which series an exchange belongs to: (method's number, pool) to the worker's series. Filled as requests come.
 #[derive(Debug, Default)]
@@ -45,11 +49,32 @@ impl Worker {
         if let Some(series) = self.series.get(at as usize) {
             series.record(code, elapsed_ns);
         }
+        self.note_ending(slot, code);
         if !reason.is_empty() {
             *lock(&self.mailbox.stats.reasons).entry(reason).or_default() += 1;
         }
         if self.log.is_some() {
             self.log_exchange(slot, code, elapsed_ns);
+        }
+    }
+
+    /// For the endpoint that had the request. What the client broke off says nothing about it.
+    #[inline]
+    fn note_ending(&mut self, slot: u32, code: Code) {
+        let exchange = &self.exchanges[slot];
+        if exchange.endpoint == NONE || exchange.reason.starts_with("client-") {
+            return;
+        }
+        let failed = matches!(code, Code::Grpc(UNAVAILABLE) | Code::Http(502..=504));
+        self.note(exchange.pool, exchange.endpoint, if failed { Ending::Failed } else { Ending::Answered });
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, pool: u32, endpoint: u32, ending: Ending) {
+        let Some(pool) = self.pools.get(pool as usize) else { return };
+        let Some(endpoint) = pool.endpoints.get(endpoint as usize) else { return };
+        if let Some(consecutive) = endpoint.tally.note(ending, pool.backend.outlier_errors) {
+            self.shared.tell_outlier(&pool.backend.name, &endpoint.address, consecutive);
         }
     }
 

@@ -177,6 +177,7 @@ impl Worker {
         };
         exchange.sides[UPSTREAM] = Half::ABSENT;
         exchange.pool = NONE;
+        exchange.endpoint = NONE;
         exchange.method = 0;
         exchange.transcoding = None;
         exchange.grpc = grpc;

@@ -124,7 +124,10 @@ impl Worker {
                     self.pools[at].current = true;
                     self.update_endpoints(at as u32, &backend.endpoints);
                 }
-                None => self.pools.push(Pool::new(backend.clone(), self.random)),
+                None => {
+                    let tallies = self.shared.tallies().clone();
+                    self.pools.push(Pool::new(backend.clone(), self.random, tallies));
+                }
             }
         }
         for at in 0..self.pools.len() {
