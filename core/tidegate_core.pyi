@@ -70,6 +70,7 @@ class Core:
         """Takes what the core has to say, as JSON objects, oldest first; never blocks.
 
         {"event": "keys-wanted", "provider": id, "kid": str | null}
+        {"event": "outlier", "backend": name, "address": str, "consecutive": int}
         {"event": "log", "severity": "INFO" | "WARNING" | "ERROR", "message": str, ...}
         """
 

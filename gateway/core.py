@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Severity = Literal["INFO", "WARNING", "ERROR"]
+HealthState = Literal["healthy", "unknown", "unhealthy"]
 
 
 class Core(Protocol):
@@ -20,6 +21,7 @@ class Core(Protocol):
     def apply(self, snapshot: bytes) -> None: ...
     def listeners(self) -> list[tuple[str, str]]: ...
     def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None: ...
+    def set_health(self, backend: str, states: list[tuple[str, HealthState]]) -> None: ...
     def set_keys(self, provider: str, jwks: str) -> int: ...
     def fail_keys(self, provider: str) -> None: ...
     def drop_keys(self, provider: str) -> None: ...
@@ -55,6 +57,15 @@ class KeysWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlierSeen:
+    """The last `consecutive` calls of an endpoint failed."""
+
+    backend: str
+    address: str
+    consecutive: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """Something that the core wants an operator to read."""
 
@@ -63,12 +74,14 @@ class LogLine:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-def read_event(text: str) -> KeysWanted | LogLine:
+def read_event(text: str) -> KeysWanted | OutlierSeen | LogLine:
     """Reads one event of `Core.poll_events`; one of an unknown kind becomes a warning."""
     event = json.loads(text)
     match event.pop("event", None):
         case "keys-wanted":
             return KeysWanted(provider=event["provider"], key_id=event.get("kid"))
+        case "outlier":
+            return OutlierSeen(event["backend"], event["address"], event["consecutive"])
         case "log":
             return LogLine(severity=event.pop("severity"), message=event.pop("message"), fields=event)
         case other:

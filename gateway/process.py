@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
+from gateway.balance.book import HealthBook
 from gateway.configuration.model import GatewayConfig
-from gateway.core import Core, CoreFactory, KeysWanted, open_core, read_event
+from gateway.core import Core, CoreFactory, KeysWanted, OutlierSeen, open_core, read_event
 from gateway.discover.directory import Directory, Endpoints
 from gateway.discover.resolve import Resolve, resolve
 from gateway.keys.fetcher import Fetch, Fetcher
@@ -191,6 +192,7 @@ class Gateway:
             self._resources.push_async_callback(fetcher.aclose)
         self._keys = KeyRefresher(self._core, fetch)
         self._directory = Directory(self._core, self._parts.resolve)
+        self._health = HealthBook(self._core, self._directory.addresses)
         self._drain = Drain(self._core, self._drain_policy)
         self._listen_to_core()
         self._tasks = asyncio.create_task(self._run_long_tasks(), name="gateway")
@@ -201,6 +203,7 @@ class Gateway:
     async def _run_long_tasks(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._directory.run(), name="discover")
+            tasks.create_task(self._health.run(), name="health")
             tasks.create_task(self._keys.run(), name="keys")
 
     async def _start_admin(self) -> None:
@@ -224,6 +227,8 @@ class Gateway:
             event = read_event(text)
             if isinstance(event, KeysWanted):
                 self._keys.want(event.provider)
+            elif isinstance(event, OutlierSeen):
+                self._health.outlier(event)
             else:
                 level = logging.getLevelNamesMapping().get(event.severity, logging.WARNING)
                 core_log.log(level, "%s", event.message, extra={FIELDS: dict(event.fields)})
@@ -239,6 +244,7 @@ class Gateway:
         if (config.admin, config.workers) != self._fixed:
             log.warning("Another status port, admin address or number of workers takes effect at the next start.")
         self._directory.commit(endpoints)
+        self._health.commit(config.backends)
         self._keys.commit()
         self._serving = _Serving(config, version, snapshot, dict(self._core.listeners()))
 

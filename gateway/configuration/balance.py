@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from .model import Balance, BalancePolicy, HashOn
+from .model import Balance, BalancePolicy, HashOn, OutlierDetection
 from .problems import Problems
 from .section import Section
 
@@ -49,4 +49,15 @@ def balance(section: Section, problems: Problems) -> Balance:
         parse_hash_on(text) if text is not None else None,
         section.integer("overprovisioningPercent", defaults.overprovisioning_percent),
         section.integer("panicThresholdPercent", defaults.panic_threshold_percent),
+    )
+
+
+def outlier_detection(section: Section) -> OutlierDetection:
+    """Reads a checked `outlierDetection` mapping."""
+    defaults = OutlierDetection()
+    return OutlierDetection(
+        section.integer("consecutiveErrors", defaults.consecutive_errors),
+        section.number("baseEjection", defaults.base_ejection),
+        section.number("maxEjection", defaults.max_ejection),
+        section.integer("maxEjectedPercent", defaults.max_ejected_percent),
     )

@@ -79,6 +79,20 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlierDetection:
+    """An endpoint that fails `consecutive_errors` calls in a row (502 to 504, UNAVAILABLE, no connection) gets none for
+    `base_ejection` seconds, twice that the second time, `max_ejection` at most.
+
+    At most `max_ejected_percent` of a backend's endpoints are left out at once, or one of several. Envoy's defaults.
+    """
+
+    consecutive_errors: int = 5
+    base_ejection: float = 30.0
+    max_ejection: float = 300.0
+    max_ejected_percent: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names."""
 
@@ -93,6 +107,7 @@ class Backend:
     keepalive_timeout: float = 20.0
     lookup_family: LookupFamily = "v4preferred"
     balance: Balance = Balance()
+    outlier_detection: OutlierDetection | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,10 @@ class Directory:
         self._prepared = self._committed
         self._roster.keep(self._committed)
 
+    def addresses(self, backend: str) -> tuple[str, ...]:
+        """Those of a backend that is served; none of another."""
+        return next((report.endpoints for report in self.reports() if report.backend == backend), ())
+
     def reports(self) -> tuple[BackendReport, ...]:
         """The state of every backend that is served."""
         return tuple(self._roster[watched].report() for watched in self._committed)

@@ -79,6 +79,7 @@ def _backend(backend: Backend, endpoints: Sequence[tuple[str, int, int]], tls: T
             {"address": address, "weight": weight, "priority": priority} for address, weight, priority in endpoints
         ],
         "balance": _balance(backend.balance),
+        "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
         "retry": {"attempts": backend.retries, "on": list(backend.retry_on)},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.configuration.model import Backend, GatewayConfig, Listener, Provider
-from gateway.core import Core
+from gateway.core import Core, HealthState
 from gateway.keys.fetcher import FetchError, KeyDocument
 
 JWKS = json.dumps({"keys": [{"kid": "one"}]})
@@ -63,6 +63,11 @@ class FakeCore:
             raise KeyError(backend)
         self.calls.append(("set_endpoints", backend, *(address for address, *_ in endpoints)))
         self.endpoints[backend] = endpoints
+
+    def set_health(self, backend: str, states: list[tuple[str, HealthState]]) -> None:
+        if backend not in self.endpoints:
+            raise KeyError(backend)
+        self.calls.append(("set_health", backend, *(f"{address} {state}" for address, state in states)))
 
     def set_keys(self, provider: str, jwks: str) -> int:
         self._known(provider)

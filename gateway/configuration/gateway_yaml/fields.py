@@ -115,6 +115,17 @@ _BACKEND = Record(
                 }
             )
         ),
+        "outlierDetection": Field(
+            Record(
+                {
+                    "consecutiveErrors": Field(Number(1, 1000), "Failed calls in a row. Default: 5."),
+                    "baseEjection": Field(Quantity("duration", 1), "How long the first time. Default: 30s."),
+                    "maxEjection": Field(Quantity("duration", 1), "How long at most. Default: 5m."),
+                    "maxEjectedPercent": Field(Number(1, 100), "Of the endpoints, at once. Default: 10."),
+                }
+            ),
+            "Endpoints that fail calls again and again get none for a while; absent: off. Write {} for the defaults.",
+        ),
         "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
         "dnsLookupFamily": Field(
             Text(choices=LOOKUP_FAMILIES),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..backend_url import lookup_family
-from ..balance import balance
+from ..balance import balance, outlier_detection
 from ..model import (
     Access,
     Backend,
@@ -115,6 +115,9 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
         keepalive_timeout=keepalive.number("timeout", defaults.keepalive_timeout),
         lookup_family=lookup_family(section.optional_text("dnsLookupFamily")) or defaults.lookup_family,
         balance=balance(section.section("balance"), problems) if "balance" in section else defaults.balance,
+        outlier_detection=(
+            outlier_detection(section.section("outlierDetection")) if "outlierDetection" in section else None
+        ),
     )
 
 
