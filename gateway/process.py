@@ -181,6 +181,7 @@ class Gateway:
             backends=self._directory.reports(),
             reloads=self.reloads(),
             warnings=self._warnings,
+            health={known.name: self._health.states(known.name) for known in self._serving.config.backends},
         )
 
     async def _start(self) -> None:

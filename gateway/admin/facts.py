@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.configuration.model import GatewayConfig
@@ -12,6 +12,7 @@ from gateway.discover.directory import BackendReport
 from gateway.keys.refresh import KeyReport
 from gateway.lifecycle.drain import Phase
 from gateway.lifecycle.reload import ReloadReport
+from healthcheck.state import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Facts:
     backends: tuple[BackendReport, ...]
     reloads: ReloadReport
     warnings: tuple[str, ...]
+    health: Mapping[str, tuple[Health, ...]] = field(default_factory=dict)
+    """By backend, of the endpoints of which anything is known."""
 
 
 class Subject(Protocol):

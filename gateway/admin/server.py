@@ -15,6 +15,7 @@ from importlib import metadata, resources
 from aiohttp import web
 
 from gateway.admin.access import may_see_details
+from gateway.admin.clusters import clusters
 from gateway.admin.endpoints_status import endpoints_status
 from gateway.admin.facts import Subject, readiness
 from gateway.admin.probes import Liveness, report
@@ -46,6 +47,7 @@ def application(subject: Subject, opened: str | None) -> web.Application:
         "/status.json": pages.status,
         "/config": pages.config,
         "/clients": pages.clients,
+        "/clusters": pages.clusters,
     }.items():
         app.router.add_get(path, _guarded(detailed, opened))
     return app
@@ -126,6 +128,10 @@ class _Pages:
 
     async def config(self, request: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(configuration, self._subject.facts()))
+
+    async def clusters(self, request: web.Request) -> web.Response:
+        facts = self._subject.facts()
+        return _json(await asyncio.to_thread(clusters, facts, self._subject.core))
 
     async def clients(self, request: web.Request) -> web.Response:
         text = await asyncio.to_thread(self._subject.core.clients)

@@ -381,7 +381,7 @@ _OBSERVE_FLAGS = (
         "admin_address",
         _OBSERVE,
         "text",
-        "Opens /config and /clients on this IP address too.",
+        "Opens /config, /clients and /clusters on this IP address too.",
         "loopback",
     ),
     Flag(

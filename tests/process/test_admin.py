@@ -26,6 +26,7 @@ from gateway.keys.refresh import KeyReport
 from gateway.lifecycle.drain import Phase
 from gateway.lifecycle.reload import ReloadReport
 from gateway.problems import GatewayError
+from healthcheck.state import Health
 from tests.process.fakes import FakeCore
 
 CONFIG = GatewayConfig(
@@ -253,6 +254,35 @@ async def test_the_status_has_what_the_page_shows(get: Get, world: World) -> Non
     assert document["keys"][0]["provider"] == "acme"
     assert document["warnings"] == ["gateway.yaml:3: quota: not honoured"]
     assert all(check["holds"] for check in document["checks"])
+
+
+async def test_clusters_are_shown_over_all_workers(get: Get, world: World) -> None:
+    def pool(streams: int, gone: int) -> dict[str, Any]:
+        common = {"priority": 1, "health": "unhealthy", "failing": False, "answered": 7, "failed": 5}
+        first = {"address": "10.0.0.1:1", "weight": 2, "connections": 1, "streams": streams, **common}
+        second = {"address": "10.0.0.2:1", "weight": 0, "connections": gone, "streams": 0, **common}
+        return {"name": "app", "current": True, "waiting": 1, "endpoints": [first, second]}
+
+    world.fake.status_document = {"workers": [{"backends": [pool(3, 0)]}, {"backends": [pool(4, 0)]}]}
+    world.current = replace(FACTS, health={"app": (Health("10.0.0.1:1", ejected_until=9.0),)})
+    document = json.loads((await get("/clusters"))[1])
+    app = next(cluster for cluster in document if cluster["name"] == "app")
+    assert (app["policy"], app["waiting"]) == ("round-robin", 2)
+    assert app["endpoints"] == [
+        {
+            "address": "10.0.0.1:1",
+            "weight": 2,
+            "priority": 1,
+            "health": "unhealthy",
+            "ejected": True,
+            "state": "active",
+            "failing": False,
+            "answered": 7,
+            "failed": 5,
+            "connections": 2,
+            "streams": 7,
+        }
+    ]
 
 
 async def test_the_configuration_is_shown_without_secrets(get: Get) -> None:

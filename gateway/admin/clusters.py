@@ -1,0 +1,62 @@
+"""`/clusters`: every backend with its endpoints, and what the gateway knows of each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gateway.admin.facts import Facts
+from gateway.core import Core
+
+Json = dict[str, Any]
+
+_SUMMED = ("connections", "streams")
+
+
+def clusters(facts: Facts, core: Core) -> list[Json]:
+    """One member for each backend that is served; connections and streams are those of all workers."""
+    pools: dict[str, list[Json]] = {}
+    for worker in json.loads(core.status()).get("workers", []):
+        for pool in worker.get("backends", []):
+            if pool.get("current"):
+                pools.setdefault(pool["name"], []).append(pool)
+    reports = {report.backend: report for report in facts.backends}
+    return [
+        {
+            "name": backend.name,
+            "policy": backend.balance.policy,
+            "targets": list(backend.targets),
+            "errors": list(reports[backend.name].errors) if backend.name in reports else [],
+            "hints": list(reports[backend.name].hints) if backend.name in reports else [],
+            "waiting": sum(pool.get("waiting", 0) for pool in pools.get(backend.name, [])),
+            "endpoints": _endpoints(pools.get(backend.name, []), facts, backend.name),
+        }
+        for backend in facts.config.backends
+    ]
+
+
+def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
+    known = {health.endpoint: health for health in facts.health.get(backend, ())}
+    merged: dict[str, Json] = {}
+    for endpoint in (endpoint for pool in pools for endpoint in pool["endpoints"]):
+        address = endpoint["address"]
+        if address not in merged:
+            health = known.get(address)
+            merged[address] = {
+                "address": address,
+                "weight": endpoint.get("weight", 1),
+                "priority": endpoint.get("priority", 0),
+                "health": endpoint.get("health", "unknown"),
+                "ejected": health is not None and health.ejected_until is not None,
+                "state": "draining" if endpoint.get("weight", 1) == 0 else "active",
+                "failing": False,
+                "answered": endpoint.get("answered", 0),
+                "failed": endpoint.get("failed", 0),
+                **dict.fromkeys(_SUMMED, 0),
+            }
+        row = merged[address]
+        row["failing"] |= bool(endpoint.get("failing", False))
+        for name in _SUMMED:
+            row[name] += endpoint.get(name, 0)
+    # An endpoint that is gone is shown while something of it is left.
+    return [row for row in merged.values() if row["state"] == "active" or row["connections"]]
