@@ -17,6 +17,9 @@ BREACHES = {
     "healthcheck imports gateway": ("healthcheck", "import gateway"),
     "the gateway imports grpc": ("gateway", "import grpc"),
     "the gateway imports protobuf": ("gateway", "from google.protobuf import descriptor_pb2"),
+    "probes import grpc": ("healthcheck", "import grpc.aio"),
+    "probes reach grpc through the health server": ("healthcheck", "import healthcheck.server"),
+    "the gateway imports the health server": ("gateway", "import healthcheck.server.checks"),
     "the gateway reaches cryptography through another package": ("healthcheck", "import cryptography.x509"),
 }
 

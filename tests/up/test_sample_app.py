@@ -31,7 +31,7 @@ async def pod(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, Pod, g
     address = await pod.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(address) as channel:
         yield request.param, pod, channel
-    await pod.stop()
+    await pod.stop(delay=0)
 
 
 def call(channel: grpc.aio.Channel, service: str, content: str) -> grpc.aio.UnaryUnaryCall[Any, Any]:
@@ -72,7 +72,7 @@ async def test_answers_and_says_its_name(pod: tuple[str, Pod, grpc.aio.Channel],
 async def test_health_is_told_for_the_service_and_for_all(pod: tuple[str, Pod, grpc.aio.Channel]) -> None:
     service, app, channel = pod
     for serving, status in ((True, STATUS.SERVING), (False, STATUS.NOT_SERVING), (True, STATUS.SERVING)):
-        await app.set_serving(serving)
+        app.set_serving(serving)
         assert [await health_of(channel, name) for name in ("", service)] == [status, status]
         assert (await call(channel, service, "still answers")).content
     with pytest.raises(grpc.aio.AioRpcError) as error:
@@ -105,7 +105,7 @@ async def test_a_port_is_not_shared() -> None:
     address = await first.start("127.0.0.1:0")
     with pytest.raises(RuntimeError):
         await second.start(address)
-    await first.stop()
+    await first.stop(delay=0)
 
 
 async def test_signals_turn_a_pod_and_end_it(tmp_path: Path) -> None:
