@@ -172,8 +172,14 @@ class _Watcher:
     def _update(self) -> None:
         if not self._published or (self._served is not None and set(self._served) == set(self.endpoints)):
             return
+        backend, served, now = self._watched.backend, self._served, self.endpoints
         try:
-            self._core.set_endpoints(self._watched.backend, list(self.endpoints))
+            if served is None:
+                self._core.set_endpoints(backend, list(now))
+            else:
+                changed, left = set(now) - set(served), {address for address, *_ in now}
+                gone = [address for address, *_ in served if address not in left]
+                self._core.change_endpoints(backend, [endpoint for endpoint in now if endpoint in changed], gone)
         except KeyError:
             return
         log.info("Backend %s now has %d endpoints.", self._watched.backend, len(self.endpoints))

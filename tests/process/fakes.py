@@ -64,6 +64,15 @@ class FakeCore:
         self.calls.append(("set_endpoints", backend, *(address for address, *_ in endpoints)))
         self.endpoints[backend] = endpoints
 
+    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None:
+        if backend not in self.endpoints:
+            raise KeyError(backend)
+        added = (f"+{address}" for address, *_ in changed)
+        self.calls.append(("change_endpoints", backend, *added, *(f"-{address}" for address in removed)))
+        gone = {*removed, *(address for address, *_ in changed)}
+        kept = [endpoint for endpoint in self.endpoints[backend] if endpoint[0] not in gone]
+        self.endpoints[backend] = [*kept, *changed]
+
     def set_health(self, backend: str, states: list[tuple[str, HealthState]]) -> None:
         if backend not in self.endpoints:
             raise KeyError(backend)

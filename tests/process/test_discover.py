@@ -172,7 +172,10 @@ async def test_the_core_hears_of_changes_and_of_nothing_else() -> None:
         assert core.calls == []
         names.hosts["app"] = ("10.0.0.2",)
         await asyncio.sleep(5)
-        assert core.calls == [("set_endpoints", "app", "10.0.0.2:1")]
+        assert core.calls == [("change_endpoints", "app", "-10.0.0.1:1")]
+        names.hosts["app"] = ("10.0.0.2", "10.0.0.3")
+        await asyncio.sleep(5)
+        assert core.calls[1:] == [("change_endpoints", "app", "+10.0.0.3:1")]
 
 
 @pytest.mark.looptime
@@ -204,7 +207,7 @@ async def test_a_name_server_that_hangs_holds_up_neither_start_nor_other_backend
     assert known == {"slow": (), "app": (("10.0.0.1:1", 1, 0),)}
     served.commit(known)
     await asyncio.sleep(30)
-    assert core.said("set_endpoints") == [("slow", "10.0.0.1:1")]
+    assert core.said("change_endpoints") == [("slow", "+10.0.0.1:1")]
     running.cancel()
 
 
