@@ -16,16 +16,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from gateway.configuration.problems import did_you_mean
-from gateway.configuration.quantities import check_target, has_scheme
+from gateway.configuration.quantities import HIGHEST_WEIGHT, check_target, has_scheme
 from gateway.discover.address import is_ip, join, split
 from gateway.discover.resolve import ResolveError
 from gateway.discover.source import Endpoint, Failed, Found, Settings, Update
 
 SCHEME = "static:"
 METADATA = "metadata."
-
-HIGHEST = 65535
-"""Of weights and priorities: those of SRV records reach as far (RFC 2782)."""
 
 _PARAMETERS = ("weight", "zone", "priority")
 _EXAMPLE = "10.0.0.1:50051;weight=3;zone=a;priority=0;metadata.version=2"
@@ -42,14 +39,16 @@ def open_source(target: str, settings: Settings) -> StaticList:
 
 
 def parse(target: str) -> tuple[Endpoint, ...]:
-    """The entries of a list; an `address` may be `name:port`. ValueError: it is no such list, or has one twice."""
+    """The entries of a list, once each; an `address` may be `name:port`.
+
+    ValueError: it is no such list, or says two things of one address.
+    """
     entries = [_entry(text.strip()) for text in target.removeprefix(SCHEME).split(",")]
     seen: dict[str, Endpoint] = {}
     for entry in entries:
-        if entry.address in seen:
-            raise ValueError(f"{entry.address} is given a second time{differing(seen[entry.address], entry)}")
-        seen[entry.address] = entry
-    return tuple(entries)
+        if contradiction := differing(seen.setdefault(entry.address, entry), entry):
+            raise ValueError(contradiction)
+    return tuple(seen.values())
 
 
 def spell(endpoint: Endpoint) -> str:
@@ -64,11 +63,11 @@ def written(target: str) -> tuple[Endpoint, ...]:
     """What a target says by itself of each address in it; nothing where a registry has to be asked."""
     if target.startswith(SCHEME):
         return parse(target)
-    return () if _in_registry(target) else (Endpoint(_canonical(target)),)
+    return () if has_scheme(target) else (Endpoint(_canonical(target)),)
 
 
 def differing(first: Endpoint, second: Endpoint) -> str:
-    """What two entries of an address contradict each other in, as the end of a message."""
+    """What two entries of one address contradict each other in, as a message; "" where they do not."""
     said = [
         f"{name} {getattr(first, name) or 'none'} and {getattr(second, name) or 'none'}"
         for name in ("weight", "zone", "priority")
@@ -76,17 +75,15 @@ def differing(first: Endpoint, second: Endpoint) -> str:
     ]
     if first.metadata != second.metadata:
         said.append("other metadata")
-    return f", and they differ: {', '.join(said)}" if said else ""
+    return f"{second.address} is given a second time, and differs: {', '.join(said)}" if said else ""
 
 
 def _entry(text: str) -> Endpoint:
     address, *parameters = text.split(";")
     if not address:
         raise ValueError(f"an address is missing in a static list; write static:{_EXAMPLE}")
-    address = unquote(address)
-    if _in_registry(address):
-        raise ValueError(f'"{address}": a static list holds HOST:PORT, [IPv6]:PORT and unix:///path')
-    endpoint = Endpoint(_canonical(check_target(address)))
+    endpoint = Endpoint(check_address(unquote(address)))
+    address = endpoint.address
     given: set[str] = set()
     for parameter in parameters:
         name, equals, value = (unquote(part) for part in parameter.partition("="))
@@ -97,6 +94,13 @@ def _entry(text: str) -> Endpoint:
         given.add(name)
         endpoint = _with(endpoint, name, value)
     return endpoint
+
+
+def check_address(text: str) -> str:
+    """`HOST:PORT`, `[IPv6]:PORT` or `unix:///path`, in one spelling. ValueError says what is wrong."""
+    if has_scheme(text):
+        raise ValueError(f'"{text}": a static list holds HOST:PORT, [IPv6]:PORT and unix:///path')
+    return _canonical(check_target(text))
 
 
 def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint:
@@ -115,13 +119,9 @@ def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint:
 
 
 def _number(endpoint: Endpoint, name: str, value: str, least: int) -> int:
-    if re.fullmatch(r"\d{1,5}", value, re.ASCII) and least <= int(value) <= HIGHEST:
+    if re.fullmatch(r"\d{1,5}", value, re.ASCII) and least <= int(value) <= HIGHEST_WEIGHT:
         return int(value)
-    raise ValueError(f'{endpoint.address}: {name} "{value}" is not a whole number from {least} to {HIGHEST}')
-
-
-def _in_registry(target: str) -> bool:
-    return has_scheme(target) and not target.startswith("unix:")
+    raise ValueError(f'{endpoint.address}: {name} "{value}" is not a whole number from {least} to {HIGHEST_WEIGHT}')
 
 
 def _canonical(address: str) -> str:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.configuration.model import LookupFamily
+from gateway.configuration.quantities import HIGHEST_WEIGHT
 from gateway.discover.names import HostName
 from gateway.discover.resolve import ResolveError
 from gateway.discover.schemes import check, open_source
 from gateway.discover.source import Endpoint, Failed, Found, Settings
-from gateway.discover.static_list import HIGHEST, parse, spell
+from gateway.discover.static_list import parse, spell
 
 
 async def test_a_list_says_weight_zone_priority_and_metadata() -> None:
@@ -49,10 +50,9 @@ async def test_a_list_says_weight_zone_priority_and_metadata() -> None:
         ("10.0.0.1:1;metadata.=3", '"metadata."'),
         ("10.0.0.1:1;weight", "is not NAME=VALUE"),
         ("10.0.0.1:1;weight=1;weight=1", "weight is given a second time"),
-        ("10.0.0.1:1,10.0.0.1:1", "10.0.0.1:1 is given a second time"),
-        ("10.0.0.1:1;zone=a,10.0.0.1:1;zone=b", "they differ: zone a and b"),
-        ("[::1]:1;weight=2,[0:0::1]:1", "they differ: weight 2 and 1"),
-        ("App:1,app:1;metadata.a=b", "they differ: other metadata"),
+        ("10.0.0.1:1;zone=a,10.0.0.1:1;zone=b", "10.0.0.1:1 is given a second time, and differs: zone a and b"),
+        ("[::1]:1;weight=2,[0:0::1]:1", "differs: weight 2 and 1"),
+        ("App:1,app:1;metadata.a=b", "differs: other metadata"),
     ],
 )
 async def test_what_is_wrong_with_an_entry_is_said(entries: str, message: str) -> None:
@@ -60,13 +60,17 @@ async def test_what_is_wrong_with_an_entry_is_said(entries: str, message: str) -
         check(f"static:{entries}")
 
 
+async def test_what_says_the_same_twice_counts_once() -> None:
+    assert parse("static:[::1]:1;weight=2,[0:0::1]:1;weight=2") == (Endpoint("[::1]:1", 2),)
+
+
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 ENDPOINTS = st.builds(
     Endpoint,
     address=st.sampled_from(["10.0.0.1:50051", "[::1]:1", "app.example.com:80", "unix:///run/a,b;c%.sock"]),
-    weight=st.integers(1, HIGHEST),
+    weight=st.integers(1, HIGHEST_WEIGHT),
     zone=WORDS | st.just(""),
-    priority=st.integers(0, HIGHEST),
+    priority=st.integers(0, HIGHEST_WEIGHT),
     metadata=st.dictionaries(WORDS, WORDS, max_size=3).map(lambda known: tuple(known.items())),
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from gateway.configuration.problems import did_you_mean
-from gateway.configuration.quantities import join_host_port, parse_duration, split_host_port
+from gateway.configuration.quantities import has_scheme, join_host_port, parse_duration, split_host_port
 from gateway.discover.address import is_ip
 
 DNS_PORT = 53
@@ -57,6 +57,19 @@ def parse_servers(text: str) -> tuple[tuple[str, int], ...]:
         if port == 0:
             raise ValueError(f'"{join_host_port(host, port)}": a name server cannot listen on port 0')
     return servers
+
+
+def at_servers(target: str, servers: str) -> str:
+    """The target with its name asked for at these servers, unless it holds no name or names servers of its own.
+
+    ValueError: `servers` are none.
+    """
+    parse_servers(servers)
+    if target.startswith("dns:///"):
+        return f"dns://{servers}/{target.removeprefix('dns:///')}"
+    if target.startswith("unix:") or has_scheme(target) or is_ip(split_host_port(target)[0]):
+        return target
+    return f"dns://{servers}/{target}"
 
 
 def _name(path: str) -> tuple[str, int | None]:
