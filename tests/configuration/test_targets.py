@@ -31,6 +31,14 @@ def faults(directory: Path, lines: str) -> list[str]:
     return [f"{problem.line}: {problem.path}: {problem.message}" for problem in refused.value.problems]
 
 
+def test_the_guides_example_is_valid(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/discovery.md").read_text()
+    path = tmp_path / "gateway.yaml"
+    path.write_text(guide.split("```yaml\n", 1)[1].split("```", 1)[0])
+    (backend,) = load([f"--config={path}"], {}).config.backends
+    assert backend.targets == ("dns:///app.default:50051", "static:10.0.0.9:50051;weight=1;priority=1")
+
+
 def test_a_target_may_say_what_a_registry_would(tmp_path: Path) -> None:
     lines = """\
     - address: 10.0.0.1:50051

@@ -90,7 +90,7 @@ async def test_a_hundred_addresses_come_over_tcp(tmp_path: Path) -> None:
 
 async def test_srv_records_with_and_without_addresses_beside_them(tmp_path: Path) -> None:
     async with name_server() as server:
-        beside = dns.rrset.from_text("pod-1.app.test.", 1, "IN", "A", "10.0.0.1")
+        beside = dns.rrset.from_text("Pod-1.app.test.", 1, "IN", "A", "10.0.0.1")
         server.put(
             "_grpc._tcp.app.test",
             "SRV",

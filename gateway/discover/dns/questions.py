@@ -85,7 +85,7 @@ class NameServers:
         ttl: float = answer.chaining_result.minimum_ttl
         # A target "." says that the service is decidedly not available (RFC 2782).
         found = tuple(
-            Service(record.target.to_text(), record.port, record.priority, record.weight)
+            Service(_spelled(record.target), record.port, record.priority, record.weight)
             for record in answer
             if record.target != dns.name.root
         )
@@ -98,7 +98,7 @@ class NameServers:
             for kind, name_of_kind in kinds:
                 if records.rdtype == kind:
                     ttl = min(ttl, records.ttl)
-                    beside[records.name.to_text(), name_of_kind] = tuple(record.address for record in records)
+                    beside[_spelled(records.name), name_of_kind] = tuple(record.address for record in records)
         return Services(found, ttl, beside=beside)
 
     async def _ask(self, name: str, kind: str) -> Any:
@@ -118,6 +118,11 @@ class NameServers:
             server = f"{answer.nameserver} refers to other servers"
             raise QuestionFailed(f"{name} cannot be resolved ({kind}): {server}; name one that recurses.")
         return answer
+
+
+def _spelled(name: dns.name.Name) -> str:
+    """In small letters: servers may answer with others than they name."""
+    return name.canonicalize().to_text()
 
 
 def _is_referral(response: dns.message.Message) -> bool:

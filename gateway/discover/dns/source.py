@@ -106,5 +106,7 @@ async def _of_targets(
             except QuestionFailed as failure:
                 failures.append(str(failure))
 
-    await asyncio.gather(*(look(target) for target in targets))
+    async with asyncio.TaskGroup() as group:
+        for target in targets:
+            group.create_task(look(target))
     return sorted(failures)
