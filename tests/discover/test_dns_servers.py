@@ -110,8 +110,9 @@ async def test_srv_records_with_and_without_addresses_beside_them(tmp_path: Path
 
 async def test_a_service_that_is_decidedly_not_available_is_empty(tmp_path: Path) -> None:
     async with name_server() as server:
-        server.put("_grpc._tcp.app.test", "SRV", "0 0 0 .")
+        server.put("_grpc._tcp.app.test", "SRV", "0 0 50051 .")
         assert addresses(await first(f"dns://{server.address}/app.test.", tmp_path)) == ()
+        assert server.asked.total() == 1
 
 
 async def test_no_such_name_and_no_records_are_empty(tmp_path: Path) -> None:

@@ -146,6 +146,18 @@ async def test_srv_records_say_port_priority_and_weight() -> None:
     assert script.asked[-1][0] == 20.0
 
 
+@pytest.mark.looptime
+async def test_a_target_that_is_gone_counts_no_longer() -> None:
+    script = script_of_services()
+    script.answers["b.", "A"] = Addresses(("10.0.0.2",), 2.0)
+    stream = follow(script, "dns:///app")
+    await anext(stream)
+    script.answers["_grpc._tcp.app", "SRV"] = Services((Service("a.", 1, 10, 60),), 30.0)
+    assert addresses(await anext(stream)) == ("10.0.0.1:1", "10.0.0.3:1")
+    await anext(stream)
+    assert script.asked[-1] == (22.0, "a.", "A")
+
+
 async def test_addresses_that_came_with_srv_records_are_not_asked_for() -> None:
     script = script_of_services()
     found = script.answers["_grpc._tcp.app", "SRV"].found
