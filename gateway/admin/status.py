@@ -64,6 +64,7 @@ def _backends(facts: Facts, workers: Iterable[Json]) -> list[Json]:
             "endpoints": _endpoints(report.endpoints, pools.get(report.backend, [])),
             "resolution_failures": report.failures,
             "errors": list(report.errors),
+            "hints": list(report.hints),
         }
         for report in facts.backends
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from .model import Backend, BackendTls, LookupFamily
-from .quantities import check_target, join_host_port, split_host_port
+from .quantities import check_target, in_registry, join_host_port, schemes, split_host_port
 
 LOOKUP_FAMILIES: tuple[LookupFamily, ...] = get_args(LookupFamily)
 
@@ -16,7 +16,8 @@ _HTTP_SCHEMES = {"http": "grpc", "https": "grpcs"}
 
 @dataclass(frozen=True, slots=True)
 class BackendUrl:
-    """`target` is `host:port` or `unix:///path`; `host` is what TLS expects in the certificate, empty for a socket."""
+    """`target` is `host:port`, `unix:///path` or a scheme's name; `host` is what TLS expects in the certificate, empty
+    where the address does not say it."""
 
     target: str
     host: str = ""
@@ -29,12 +30,13 @@ def lookup_family(text: str | None) -> LookupFamily | None:
 
 
 def parse_backend_url(text: str, http2: bool = False) -> BackendUrl:
-    """`grpc://host:port`, `grpcs://host:port` or `unix:///path`; with `http2` also http:// and https:// mean HTTP/2.
+    """`grpc://host:port`, `grpcs://host:port`, `unix:///path` or a name that discovery looks up (`dns:///app:50051`),
+    without TLS; with `http2` also http:// and https:// mean HTTP/2.
 
     ValueError says what is wrong and what to write instead.
     """
     text = text.strip()
-    if text.startswith("unix:"):
+    if text.startswith("unix:") or in_registry(text):
         return BackendUrl(check_target(text))
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -52,7 +54,7 @@ def parse_backend_url(text: str, http2: bool = False) -> BackendUrl:
             )
         scheme = meant
     if scheme not in _SCHEMES:
-        raise ValueError(f'"{text}": scheme "{scheme}" is none of grpc, grpcs, unix')
+        raise ValueError(f'"{text}": scheme "{scheme}" is none of grpc, grpcs, unix, {", ".join(schemes())}')
     tls, default_port = _SCHEMES[scheme]
     authority, _, path = rest.partition("/")
     if path or "?" in authority or "#" in authority:

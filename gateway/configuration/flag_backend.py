@@ -56,7 +56,9 @@ def backend_from_flags(settings: Settings, problems: Problems) -> Backend | None
     if settings.switch("enable_grpc_backend_ssl"):
         url = replace(url, tls=True)
     if url.tls and not url.host and tls.server_name is None:
-        problems.error(settings.place("backend"), "TLS over a Unix socket needs --backend_server_name")
+        problems.error(
+            settings.place("backend"), "TLS over a Unix socket, or to what a scheme finds, needs --backend_server_name"
+        )
     if not url.tls:
         _check_cleartext(settings, problems)
     return with_backend_flags(backend_of(DEFAULT_BACKEND, url, tls), settings, problems)
@@ -86,6 +88,7 @@ def with_backend_flags(backend: Backend, settings: Settings, problems: Problems)
     keepalive_time, keepalive_timeout = number("backend_keepalive_time"), number("backend_keepalive_timeout")
     return replace(
         backend,
+        targets=_asked_at_servers(backend.targets, settings, problems),
         authority=settings.text("backend_authority") or backend.authority,
         retries=backend.retries if retries is None else retries,
         retry_on=_conditions(settings, problems) if "backend_retry_ons" in settings else backend.retry_on,
@@ -94,6 +97,20 @@ def with_backend_flags(backend: Backend, settings: Settings, problems: Problems)
         keepalive_timeout=backend.keepalive_timeout if keepalive_timeout is None else keepalive_timeout,
         lookup_family=lookup_family(settings.text("backend_dns_lookup_family")) or backend.lookup_family,
     )
+
+
+def _asked_at_servers(targets: tuple[str, ...], settings: Settings, problems: Problems) -> tuple[str, ...]:
+    """The targets, with the name servers of the operator where names are asked for."""
+    given = settings.text("dns_resolver_addresses")
+    if given is None:
+        return targets
+    from gateway.discover.dns.target import at_servers
+
+    try:
+        return tuple(at_servers(target, given.replace(";", ",")) for target in targets)
+    except ValueError as error:
+        problems.error(settings.place("dns_resolver_addresses"), str(error))
+        return targets
 
 
 def _conditions(settings: Settings, problems: Problems) -> tuple[str, ...]:

@@ -124,6 +124,14 @@ _BACKEND_FLAGS = (
         choices=LOOKUP_FAMILIES,
     ),
     Flag(
+        "dns_resolver_addresses",
+        _BACKENDS,
+        "text",
+        "Name servers for backends' host names, IP or IP:PORT with semicolons; TTLs are then honoured.",
+        "the system's resolver",
+        aliases=("dns",),
+    ),
+    Flag(
         "backend_authority",
         _BACKENDS,
         "text",

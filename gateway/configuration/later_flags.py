@@ -52,7 +52,7 @@ LATER_FLAGS: tuple[Flag, ...] = (
     ),
     *_later(
         "Backend",
-        "backend_per_try_timeout backend_retry_on_status_codes dns_resolver_addresses dns"
+        "backend_per_try_timeout backend_retry_on_status_codes"
         " enable_backend_address_override ssl_backend_client_cipher_suites backend_protocol health_check_grpc_backend"
         " health_check_grpc_backend_service health_check_grpc_backend_interval"
         " health_check_grpc_backend_no_traffic_interval",

@@ -18,6 +18,9 @@ _HOST_NAME = re.compile(
 LONGEST_DURATION = 10 * 365 * 86400.0
 """Ten years: more is a slip of the keyboard, and milliseconds of it still fit 64 bits by far."""
 
+HIGHEST_WEIGHT = 65535
+"""Of an endpoint's weight and priority; those of SRV records reach as far (RFC 2782)."""
+
 LONGEST_UNIX_PATH = 107
 """`sun_path` holds 108 bytes with its closing zero (unix(7))."""
 
@@ -115,8 +118,20 @@ def check_listen_address(text: str) -> str:
 
 
 def has_scheme(text: str) -> bool:
-    """Whether a target is a name of some registry, and no address."""
-    return _SCHEME.match(text) is not None
+    """Whether a target is a name of some registry or a static list, and no address."""
+    return not text.startswith("unix:") and _SCHEME.match(text) is not None
+
+
+def in_registry(text: str) -> bool:
+    """Whether a text begins with a scheme that discovery knows."""
+    return has_scheme(text) and text.partition(":")[0] in schemes()
+
+
+def schemes() -> tuple[str, ...]:
+    """The schemes that discovery knows."""
+    from gateway.discover.schemes import SCHEMES
+
+    return tuple(sorted(SCHEMES))
 
 
 def check_target(text: str) -> str:

@@ -20,7 +20,10 @@ class Scheme(Protocol):
         """ValueError as `check`."""
 
 
-SCHEMES: dict[str, str] = {}
+SCHEMES: dict[str, str] = {
+    "dns": "gateway.discover.dns",
+    "static": "gateway.discover.static_list",
+}
 """The module of each scheme, imported when it is first needed: some bring libraries of megabytes."""
 
 PLAIN = "host:port, [v6 address]:port or unix:///path"
@@ -46,10 +49,11 @@ def open_source(target: str, settings: Settings) -> Source:
 
 
 def _scheme(target: str) -> Scheme | None:
+    """None: an address or a host name with a port, whatever the host is called (`dns:50051`)."""
     name, colon, rest = target.partition(":")
     if not colon or name == "unix":
         return None
-    if name in SCHEMES:
+    if name in SCHEMES and (rest.startswith("//") or name == "static"):
         return import_module(SCHEMES[name])
     if rest.startswith("//"):
         known = ", ".join(sorted(SCHEMES))

@@ -53,7 +53,7 @@ FACTS = Facts(
     addresses={"http": "127.0.0.1:8080"},
     phase=Phase.SERVING,
     keys=(KeyReport("acme", attempted=True, keys=2, age=12.5, fetches=4, failures=1, error=None),),
-    backends=(BackendReport("app", ("10.0.0.1:1", "10.0.0.2:1"), failures=3, errors=()),),
+    backends=(BackendReport("app", ("10.0.0.1:1", "10.0.0.2:1"), failures=3, errors=(), hints=("Not headless?",)),),
     reloads=ReloadReport(applied=2, refused=1),
     warnings=("gateway.yaml:3: quota: not honoured",),
 )
@@ -251,6 +251,7 @@ async def test_the_status_has_what_the_page_shows(get: Get, world: World) -> Non
         {"address": "10.0.0.1:1", "state": "connected", "connections": 3, "streams": 10},
         {"address": "10.0.0.2:1", "state": "failing", "connections": 0, "streams": 0},
     ]
+    assert document["backends"][0]["hints"] == ["Not headless?"]
     assert document["keys"][0]["provider"] == "acme"
     assert document["warnings"] == ["gateway.yaml:3: quota: not honoured"]
     assert all(check["holds"] for check in document["checks"])

@@ -7,10 +7,11 @@ from ..backend_url import LOOKUP_FAMILIES
 from ..balance import BALANCE_POLICIES, check_hash_on
 from ..flag_backend import RETRY_CONDITIONS
 from ..flag_values import LEAST, MOST, check_health_path
-from ..quantities import check_listen_address, check_target
+from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
+from .target import Target
 
 API_VERSION = "tidegate.dev/v1"
 KIND = "Gateway"
@@ -68,8 +69,9 @@ _BACKEND = Record(
     {
         "name": _needed(_NAME),
         "targets": _needed(
-            Listing(Text(parse=check_target, what="an address"), least=1),
-            "HOST:PORT (every address of the name is used), [IPv6]:PORT, unix:///path, or a scheme's name (dns:///app:50051).",
+            Listing(Target(), least=1),
+            "HOST:PORT (every address of the name is used), [IPv6]:PORT, unix:///path, a scheme's name (dns:///app:50051),"
+            " or an address with its weight and priority.",
         ),
         "tls": Field(
             Record(

@@ -22,6 +22,7 @@ from ..problems import Problems, did_you_mean
 from ..quantities import has_scheme, split_host_port
 from ..section import Section
 from ..service_config.providers import check_header_name
+from .target import check_contradictions
 
 
 def check_unique(sections: Iterable[Section], key: str, what: str, problems: Problems) -> None:
@@ -103,6 +104,7 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
     defaults = Backend("", ())
     retry, keepalive = section.section("retry"), section.section("keepalive")
     targets = tuple(text for text, _ in section.texts("targets"))
+    check_contradictions(section, problems)
     return Backend(
         section.text("name"),
         targets,
@@ -128,7 +130,7 @@ def _backend_tls(section: Section, targets: tuple[str, ...], base: Path, problem
         plain = [target for target in targets if not target.startswith("unix:") and not has_scheme(target)]
         hosts = [split_host_port(target)[0] for target in plain]
         if not hosts and targets:
-            problems.error(tls.place(), "TLS over a Unix socket, or to a name of a registry, needs serverName")
+            problems.error(tls.place(), "TLS over a Unix socket, or to what a scheme finds, needs serverName")
         name = hosts[0] if hosts else None
     client = key_pair(tls.section("client"), base, problems) if "client" in tls else None
     return BackendTls(optional_path(tls, "ca", base), client, name)
