@@ -20,7 +20,7 @@ class Scheme(Protocol):
         """ValueError as `check`."""
 
 
-SCHEMES: dict[str, str] = {}
+SCHEMES: dict[str, str] = {"k8s": "gateway.discover.kubernetes"}
 """The module of each scheme, imported when it is first needed: some bring libraries of megabytes."""
 
 PLAIN = "host:port, [v6 address]:port or unix:///path"
