@@ -25,7 +25,7 @@ SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
 """Where Debian puts servers, and ordinary users' PATH does not look."""
 TIMEOUT = 600.0
 """Seconds for one installation: chromium is 100 MB and more with what it depends on."""
-KUBERNETES_TIMEOUT = 2400.0
+KUBERNETES_TIMEOUT = 1200.0
 """Seconds. Kubernetes compiles for five minutes on two idle cores."""
 
 
