@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -51,3 +53,15 @@ def service(name: str = "app", *ports: Mapping[str, Any], **spec: Any) -> dict[s
         "metadata": {"name": name},
         "spec": {"ports": [dict(one) for one in ports], **spec},
     }
+
+
+def write_kubeconfig(path: Path, user: dict[str, Any], cluster: dict[str, Any], **context: Any) -> Path:
+    """A kubeconfig with one context, in JSON, which is YAML."""
+    document = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", **context}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path.write_text(json.dumps(document))
+    return path

@@ -14,7 +14,7 @@ from gateway.discover.kubernetes.access import Access, NoAccess, find_access
 from gateway.discover.kubernetes.api import ApiError, Collection
 from gateway.discover.kubernetes.http import HttpApi
 from tests.kubernetes.api_server import ApiServer
-from tests.kubernetes.objects import endpoint_slice
+from tests.kubernetes.objects import endpoint_slice, write_kubeconfig
 from tests.support.certificates import Authority
 
 SLICES = Collection("discovery.k8s.io", "endpointslices", "", ("labelSelector", "kubernetes.io/service-name=app"))
@@ -22,15 +22,7 @@ SERVER = "https://cluster.example:6443"
 
 
 def kubeconfig(path: Path, user: dict[str, Any], cluster: dict[str, Any] | None = None, **context: Any) -> Path:
-    """JSON is YAML."""
-    document = {
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", **context}}],
-        "clusters": [{"name": "c", "cluster": {"server": SERVER, **(cluster or {})}}],
-        "users": [{"name": "u", "user": user}],
-    }
-    path.write_text(json.dumps(document))
-    return path
+    return write_kubeconfig(path, user, {"server": SERVER, **(cluster or {})}, **context)
 
 
 def pod(folder: Path) -> tuple[dict[str, str], Path]:

@@ -12,7 +12,7 @@ from typing import Any
 from gateway import Gateway
 from gateway.configuration import load_file
 from tests.gateway.core import until
-from tests.kubernetes.objects import endpoint_slice, port
+from tests.kubernetes.objects import endpoint_slice, port, write_kubeconfig
 from tests.process.load import Load
 from tests.support.backends import GrpcBackend
 
@@ -21,16 +21,7 @@ ENOUGH = 50
 
 
 def kubeconfig(folder: Path, server: str, user: dict[str, Any], cluster: dict[str, Any]) -> Path:
-    """JSON is YAML."""
-    document = {
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}],
-        "clusters": [{"name": "c", "cluster": {"server": server, **cluster}}],
-        "users": [{"name": "u", "user": user}],
-    }
-    path = folder / "kubeconfig"
-    path.write_text(json.dumps(document))
-    return path
+    return write_kubeconfig(folder / "kubeconfig", user, {"server": server, **cluster}, namespace="shop")
 
 
 @asynccontextmanager
