@@ -104,6 +104,8 @@ def test_credentials_that_are_not_used_are_refused_by_name(tmp_path: Path, user:
     ("text", "words"),
     [
         ("{", "is not YAML"),
+        ("a: 2001-99-99", "is not YAML"),
+        ("[" * 3000, "is not YAML"),
         ("[]", "is no kubeconfig"),
         ("{}", "no current-context"),
         ('{"current-context": "gone"}', "there is no context 'gone'"),
@@ -166,6 +168,26 @@ async def test_certificates_of_a_kubeconfig_are_used(tmp_path: Path, embedded: b
             await listed(find_access(str(path), "", {}))
         kubeconfig(path, fields, {"server": server.url, "insecure-skip-tls-verify": True}, namespace="shop")
         assert await listed(find_access(str(path), "", {})) == 1
+
+
+async def test_a_pods_own_certificate_and_token_are_used(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("127.0.0.1", stem="server")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.chain, pair.key)
+    environment, folder = pod(tmp_path)
+    (folder / "ca.crt").write_bytes(authority.ca.read_bytes())
+    async with ApiServer(context) as server:
+        server.tokens = {"from-pod"}
+        server.put(endpoint_slice("a", "10.0.0.1"))
+        host, _, port = server.url.removeprefix("https://").partition(":")
+        environment |= {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+        api = HttpApi(lambda: find_access("", "", environment, folder))
+        assert len((await api.list(SLICES)).items) == 1
+        server.tokens = {"renewed"}
+        (folder / "token").write_text("renewed")
+        assert len((await api.list(SLICES)).items) == 1
+        await api.aclose()
 
 
 async def test_a_token_goes_over_no_open_line() -> None:

@@ -64,6 +64,13 @@ def test_of_two_copies_the_one_that_can_serve_wins() -> None:
         assert addresses(merged(endpoint_slice("a", first), endpoint_slice("b", second))) == ["10.0.0.1:50051"]
 
 
+def test_of_a_copy_that_ends_and_one_that_is_ready_the_ready_one_counts() -> None:
+    ending = endpoint("10.0.0.1", conditions={"ready": False, "serving": True, "terminating": True})
+    for first, second in ((ending, "10.0.0.1"), ("10.0.0.1", ending)):
+        found = merged(endpoint_slice("a", first), endpoint_slice("b", second), endpoint_slice("c", "10.0.0.2"))
+        assert addresses(found) == ["10.0.0.1:50051", "10.0.0.2:50051"]
+
+
 DUAL = (
     endpoint_slice("v4", endpoint("10.0.0.1", "one"), endpoint("10.0.0.2", "two")),
     endpoint_slice("v6", endpoint("fd00::1", "one"), endpoint("fd00::3", "three"), address_type="IPv6"),

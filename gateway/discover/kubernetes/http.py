@@ -101,6 +101,8 @@ class HttpApi:
                 context = await asyncio.to_thread(access.tls) if access.server.startswith("https:") else None
             except NoAccess as error:
                 raise ApiError(str(error)) from None
+            except OSError as error:
+                raise ApiError(f"The credentials cannot be read: {error}.") from None
             self._opened = access, _session(context)
         return self._opened
 

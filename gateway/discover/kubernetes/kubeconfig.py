@@ -44,7 +44,7 @@ def read_kubeconfig(paths: Sequence[Path], context: str = "") -> Access:
         client=_client(*user),
         token=str(user[1]["token"]) if user[1].get("token") else None,
         token_file=_beside(user[0], user[1]["tokenFile"]) if user[1].get("tokenFile") else None,
-        server_name=cluster[1].get("tls-server-name") or None,
+        server_name=str(cluster[1].get("tls-server-name") or "") or None,
         verify=cluster[1].get("insecure-skip-tls-verify") is not True,
     )
 
@@ -55,7 +55,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
     try:
         document = YAML(typ="safe", pure=True).load(read_text(path))
-    except YAMLError:
+    except (YAMLError, ValueError, RecursionError):
         raise NoAccess(f"{path} is not YAML.") from None
     if not isinstance(document, dict):
         raise NoAccess(f"{path} is no kubeconfig.")
