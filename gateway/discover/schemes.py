@@ -22,6 +22,7 @@ class Scheme(Protocol):
 
 SCHEMES: dict[str, str] = {
     "dns": "gateway.discover.dns",
+    "k8s": "gateway.discover.kubernetes",
     "static": "gateway.discover.static_list",
 }
 """The module of each scheme, imported when it is first needed: some bring libraries of megabytes."""
