@@ -22,7 +22,7 @@ class Statuses:
 
     def __init__(self) -> None:
         self._statuses: dict[str, int] = {}
-        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._watchers: dict[asyncio.Event, str] = {}
         self._closed = False
 
     @property
@@ -37,33 +37,29 @@ class Statuses:
     @property
     def watchers(self) -> int:
         """How many watch anything now."""
-        return sum(len(watchers) for watchers in self._watchers.values())
+        return len(self._watchers)
 
     def put(self, service: str, status: int) -> bool:
         """Whether this is a change."""
         if self._statuses.get(service) == status:
             return False
         self._statuses[service] = status
-        self._wake(service)
+        for event, watched in self._watchers.items():
+            if watched == service:
+                event.set()
         return True
 
     def close(self) -> None:
         self._closed = True
-        for service in self._watchers:
-            self._wake(service)
+        for event in self._watchers:
+            event.set()
 
     @contextlib.contextmanager
     def watch(self, service: str) -> Iterator[asyncio.Event]:
         """An event that is set whenever there may be something new; who was slow finds the newest only."""
         event = asyncio.Event()
-        self._watchers.setdefault(service, set()).add(event)
+        self._watchers[event] = service
         try:
             yield event
         finally:
-            self._watchers[service].discard(event)
-            if not self._watchers[service]:
-                del self._watchers[service]
-
-    def _wake(self, service: str) -> None:
-        for event in self._watchers.get(service, ()):
-            event.set()
+            del self._watchers[event]

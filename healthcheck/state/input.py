@@ -10,20 +10,28 @@ from healthcheck.state.health import Admin
 
 
 class Outcome(StrEnum):
-    """How a probe ended."""
+    """How a probe ended, in the words of the core's probes."""
 
     SERVING = "SERVING"
     NOT_SERVING = "NOT_SERVING"
     SERVICE_UNKNOWN = "SERVICE_UNKNOWN"
     """Watch says so; Check ends with NOT_FOUND."""
-    UNEXPECTED_STATUS = "UNEXPECTED_STATUS"
+    UNKNOWN = "UNKNOWN"
+    """The server says so, or something that grpc.health.v1 does not have."""
+    HTTP_STATUS = "HTTP_STATUS"
     """An HTTP status that is not among the expected ones."""
     UNIMPLEMENTED = "UNIMPLEMENTED"
     """A gRPC server without grpc.health.v1."""
+    CALL_FAILED = "CALL_FAILED"
+    """Another gRPC status."""
     REFUSED = "REFUSED"
-    TIMED_OUT = "TIMED_OUT"
+    UNREACHABLE = "UNREACHABLE"
+    CONNECT_TIMEOUT = "CONNECT_TIMEOUT"
+    ANSWER_TIMEOUT = "ANSWER_TIMEOUT"
     TLS_FAILED = "TLS_FAILED"
     PROTOCOL_ERROR = "PROTOCOL_ERROR"
+    CLOSED = "CLOSED"
+    """The connection or the stream ended before an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 | SERVING | UNKNOWN | HEALTHY at once: a first pass is enough |
 | SERVING | anything worse | HEALTHY after `healthy_threshold` in a row; at once if it came over Watch |
 | NOT_SERVING, SERVICE_UNKNOWN | anything | NOT_SERVING, SERVICE_UNKNOWN at once: the app knows best |
-| UNEXPECTED_STATUS | anything | UNHEALTHY at once: it is an answer too |
+| UNKNOWN, HTTP_STATUS | anything | UNHEALTHY at once: that is an answer too |
 | any other outcome | anything | UNHEALTHY after `unhealthy_threshold` in a row |
 | an ejection | anything | no calls until its end; passes do not shorten it, a later end replaces an earlier one |
 | an operator's word | anything | as said; outranks everything else |
@@ -29,7 +29,8 @@ from healthcheck.state.input import Administered, Ejected, Input, Observation, O
 _ANSWERS = {
     Outcome.NOT_SERVING: (Observed.NOT_SERVING, "NotServing", "it says that it does not serve"),
     Outcome.SERVICE_UNKNOWN: (Observed.SERVICE_UNKNOWN, "ServiceUnknown", "it says that it has no such service"),
-    Outcome.UNEXPECTED_STATUS: (Observed.UNHEALTHY, "UnexpectedStatus", "it answers with an unexpected status"),
+    Outcome.UNKNOWN: (Observed.UNHEALTHY, "NoStatus", "it does not say whether it serves"),
+    Outcome.HTTP_STATUS: (Observed.UNHEALTHY, "HttpStatus", "it answers with an unexpected HTTP status"),
 }
 _ADMIN = {
     Admin.ENABLED: ("Enabled", "an operator enabled it"),

@@ -112,12 +112,15 @@ async def test_failures_in_a_row_count_and_one_pass_is_enough(
     assert seen == outcome
 
 
-async def test_what_never_passed_does_not_serve_whatever_may_fail(attach: Attached) -> None:
+async def test_what_never_passed_does_not_serve_whatever_may_fail(
+    attach: Attached, caplog: pytest.LogCaptureFixture
+) -> None:
     async def fail() -> bool:
         return False
 
     health = await attach(Check(fail, interval=10, failures=5))
     assert (health.serving, health.checks["it"].error) == ({"": False}, "returned False")
+    assert "Check it fails: returned False." in caplog.messages
 
 
 async def test_a_plain_function_fails_with_what_is_wrong(attach: Attached) -> None:

@@ -64,9 +64,11 @@ class App:
 async def serving(**options: Any) -> AsyncIterator[tuple[App, HealthServer, grpc.aio.Channel]]:
     app = App()
     health = await HealthServer.attach(app.server, **options)
-    async with await app.start() as channel:
-        yield app, health, channel
-    await asyncio.wait_for(health.stop(delay=0, grace=0), SECONDS)
+    try:
+        async with await app.start() as channel:
+            yield app, health, channel
+    finally:
+        await asyncio.wait_for(health.stop(delay=0, grace=0), SECONDS)
 
 
 async def check(channel: grpc.aio.Channel, service: str = "") -> int:

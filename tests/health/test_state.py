@@ -31,10 +31,14 @@ NO = Observation(Outcome.NOT_SERVING)
 POLICY = Policy(healthy_threshold=2, unhealthy_threshold=3, damping=None)
 FAILURES = (
     Outcome.UNIMPLEMENTED,
+    Outcome.CALL_FAILED,
     Outcome.REFUSED,
-    Outcome.TIMED_OUT,
+    Outcome.UNREACHABLE,
+    Outcome.CONNECT_TIMEOUT,
+    Outcome.ANSWER_TIMEOUT,
     Outcome.TLS_FAILED,
     Outcome.PROTOCOL_ERROR,
+    Outcome.CLOSED,
 )
 
 
@@ -83,7 +87,8 @@ def test_failures_count_to_the_threshold_in_a_row(outcome: Outcome) -> None:
     [
         (Outcome.NOT_SERVING, Observed.NOT_SERVING),
         (Outcome.SERVICE_UNKNOWN, Observed.SERVICE_UNKNOWN),
-        (Outcome.UNEXPECTED_STATUS, Observed.UNHEALTHY),
+        (Outcome.UNKNOWN, Observed.UNHEALTHY),
+        (Outcome.HTTP_STATUS, Observed.UNHEALTHY),
     ],
 )
 def test_an_answer_that_says_no_does_not_wait(outcome: Outcome, observed: Observed) -> None:

@@ -31,7 +31,8 @@ from healthcheck.state import (
 ANSWERS = {
     Outcome.NOT_SERVING: Observed.NOT_SERVING,
     Outcome.SERVICE_UNKNOWN: Observed.SERVICE_UNKNOWN,
-    Outcome.UNEXPECTED_STATUS: Observed.UNHEALTHY,
+    Outcome.UNKNOWN: Observed.UNHEALTHY,
+    Outcome.HTTP_STATUS: Observed.UNHEALTHY,
 }
 DAMPINGS = st.builds(
     Damping,
