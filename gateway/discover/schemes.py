@@ -21,7 +21,9 @@ class Scheme(Protocol):
 
 
 SCHEMES: dict[str, str] = {
+    "consul": "gateway.discover.consul",
     "dns": "gateway.discover.dns",
+    "etcd": "gateway.discover.etcd",
     "static": "gateway.discover.static_list",
 }
 """The module of each scheme, imported when it is first needed: some bring libraries of megabytes."""
