@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from infra.registration.announcement import Registration, Server
 
+ADDRESS_VARIABLE = "TIDEGATE_REGISTER_ADDRESS"
 SHORTEST_TTL = 3.0
 """Seconds; etcd grants no shorter lease with its default election time-out."""
 
@@ -30,29 +31,32 @@ is announced with the targets etcd:///services/echo and consul:///echo?passing.
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = _parser()
+    return asyncio.run(_run(argv))
+
+
+async def _run(argv: Sequence[str]) -> int:
+    from infra.registration.announcement import until_signalled
+
+    return 0 if await until_signalled(parse(argv, os.environ), tell) else 1
+
+
+def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Registration:
+    """What a command line asks for. SystemExit: it is wrong, or asks for help."""
+    from gateway.discover.address import join
+    from infra.registration.announcement import Server
+
+    parser = _parser(environment)
     arguments = parser.parse_args(argv)
     try:
-        host, port = _address(arguments.address, os.environ)
+        host, port = _address(arguments.address, environment)
+        name = arguments.id or environment.get("POD_NAME") or join(host, port)
+        server = Server(name, host, port, arguments.ttl, arguments.weight, dict(arguments.metadata))
+        return _registration(arguments, server, environment)
     except ValueError as error:
         parser.error(str(error))
-    return asyncio.run(_run(parser, arguments, host, port))
 
 
-async def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace, host: str, port: int) -> int:
-    from gateway.discover.address import join
-    from infra.registration.announcement import Server, until_signalled
-
-    name = arguments.id or os.environ.get("POD_NAME") or join(host, port)
-    server = Server(name, host, port, arguments.ttl, arguments.weight, dict(arguments.metadata))
-    try:
-        registration = _registration(arguments, server)
-    except ValueError as error:
-        parser.error(str(error))
-    return 0 if await until_signalled(registration, tell) else 1
-
-
-def _registration(arguments: argparse.Namespace, server: Server) -> Registration:
+def _registration(arguments: argparse.Namespace, server: Server, environment: Mapping[str, str]) -> Registration:
     """ValueError: the registry's address or the service's name is none."""
     if arguments.kind == "etcd":
         from gateway.discover.etcd.access import read_access as read_etcd
@@ -61,14 +65,14 @@ def _registration(arguments: argparse.Namespace, server: Server) -> Registration
 
         if arguments.tag:
             raise ValueError("--tag is Consul's; in etcd use --metadata")
-        return EtcdRegistration(Etcd(read_etcd(arguments.registry, os.environ)), arguments.service, server)
+        return EtcdRegistration(Etcd(read_etcd(arguments.registry, environment)), arguments.service, server)
     from gateway.discover.consul.access import read_access as read_consul
     from gateway.discover.consul.client import Consul
     from infra.registration.consul import ConsulRegistration
 
     if "/" in arguments.service:
         raise ValueError(f"{arguments.service!r} is no name of a service in Consul")
-    client = Consul(read_consul(arguments.registry, os.environ))
+    client = Consul(read_consul(arguments.registry, environment))
     return ConsulRegistration(client, arguments.service, server, arguments.tag)
 
 
@@ -76,18 +80,18 @@ def _address(text: str, environment: Mapping[str, str]) -> tuple[str, int]:
     """Host and port of `host:port`, `[v6]:port` or `:port`, the host then being POD_IP. ValueError."""
     from gateway.discover.address import join, split
 
-    host, _, port = text.rpartition(":")
-    if not host:
+    port = text.removeprefix(":")
+    if port != text:
         if not environment.get("POD_IP"):
             raise ValueError(f"--address {text} has no host and POD_IP is not set: write host:port")
-        text = join(environment["POD_IP"], int(port)) if port.isdigit() else text
+        text = join(environment["POD_IP"], int(port)) if port.isdecimal() else text
     try:
         return split(text)
     except ValueError:
         raise ValueError(f"--address {text} is neither host:port nor :port") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidegate register",
         description="Announce a server in a registry until this command ends: again whenever the registry lost it, and"
@@ -99,10 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("service", metavar="SERVICE", help="etcd: the prefix of the service's keys; Consul: its name")
     parser.add_argument(
         "--address",
-        default=os.environ.get("TIDEGATE_REGISTER_ADDRESS"),
-        required="TIDEGATE_REGISTER_ADDRESS" not in os.environ,
+        default=environment.get(ADDRESS_VARIABLE),
+        required=ADDRESS_VARIABLE not in environment,
         metavar="HOST:PORT",
-        help="where the server listens; :PORT stands for POD_IP:PORT (env TIDEGATE_REGISTER_ADDRESS)",
+        help=f"where the server listens; :PORT stands for POD_IP:PORT (env {ADDRESS_VARIABLE})",
     )
     parser.add_argument(
         "--id", default="", metavar="NAME", help="its name among the servers (default: POD_NAME, else its address)"

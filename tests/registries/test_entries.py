@@ -162,7 +162,7 @@ def test_of_entries_of_one_address_the_first_counts() -> None:
 
 
 def test_host_names_become_their_addresses() -> None:
-    entries = [Entry("a", "app", 1, 2, "z"), Entry("b", "gone", 1), LeftOut("c", "torn")]
+    entries: list[Read] = [Entry("a", "app", 1, 2, "z"), Entry("b", "gone", 1), LeftOut("c", "torn")]
     assert host_names(entries) == ("app", "gone")
     found = merge("etcd:///svc", entries, {"app": ("10.0.0.1", "::1"), "gone": ()})
     assert found.endpoints == (Endpoint("10.0.0.1:1", 2, "z"), Endpoint("[::1]:1", 2, "z"))

@@ -257,8 +257,12 @@ def _text(data: bytes) -> str:
     return b64encode(data).decode()
 
 
+def _bytes(text: str) -> bytes:
+    return b64decode(text, validate=True)
+
+
 def _key_value(found: Mapping[str, Any]) -> KeyValue:
-    return KeyValue(b64decode(found["key"]), b64decode(found.get("value", "")), int(found.get("lease", 0)))
+    return KeyValue(_bytes(found["key"]), _bytes(found.get("value", "")), int(found.get("lease", 0)))
 
 
 def _change(event: Mapping[str, Any]) -> Change:
