@@ -62,7 +62,7 @@ def _entry(name: str, status: str, service: Mapping[str, Any], node: Mapping[str
     return Entry(
         name=name,
         host=read_host(service.get("Address") or node.get("Address")),
-        port=read_port(service.get("Port")),
+        port=read_port(service.get("Port") or 0),
         weight=read_weight(weight),
         zone=read_zone(zone),
         priority=read_priority(meta.get("priority")),
