@@ -12,6 +12,8 @@ import pytest
 from tests.gateway.backends import Backend
 from tests.gateway.core import until
 from tests.registries.parts import EtcdServer, Followed, Line, Traffic, text
+from tests.support.certificates import Authority
+from tests.support.ports import free_port
 from tests.support.processes import Program, tidegate
 
 pytestmark = [pytest.mark.real("etcd"), pytest.mark.asyncio]
@@ -139,6 +141,33 @@ async def test_who_may_not_read_is_told_so(etcd: EtcdServer, monkeypatch: pytest
     async with Followed(f"etcd://{etcd.address}/svc") as source:
         await until("trouble", lambda: "authentication failed" in source.trouble)
         assert "wrong" not in source.trouble
+
+
+async def test_members_are_asked_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    files, secure = authority.issue("127.0.0.1"), f"127.0.0.1:{free_port()}"
+    etcd = EtcdServer(tmp_path)
+    etcd.options += [
+        f"--listen-client-urls=http://{etcd.address},https://{secure}",
+        f"--cert-file={files.chain}",
+        f"--key-file={files.key}",
+        f"--trusted-ca-file={authority.ca}",
+        "--client-cert-auth",
+    ]
+    with etcd:
+        etcd.put("svc/a", server("127.0.0.1:1"))
+        monkeypatch.setenv("ETCDCTL_CACERT", str(authority.ca))
+        async with Followed(f"etcd://{secure}/svc") as source:
+            await until("a demand for a certificate", lambda: source.trouble)
+        monkeypatch.setenv("ETCDCTL_CERT", str(files.chain))
+        monkeypatch.setenv("ETCDCTL_KEY", str(files.key))
+        async with Followed(f"etcd://{secure}/svc") as source:
+            await until("the first", lambda: source.endpoints == [("127.0.0.1:1", 1)])
+            etcd.put("svc/b", server("127.0.0.1:2"))
+            await until("a live watch", lambda: source.endpoints == [("127.0.0.1:1", 1), ("127.0.0.1:2", 1)])
+        monkeypatch.delenv("ETCDCTL_CACERT")
+        async with Followed(f"etcd://{secure}/svc") as source:
+            await until("distrust", lambda: "certificate verify failed" in source.trouble)
 
 
 async def test_a_server_announces_itself_and_is_gone_with_its_announcer(etcd: EtcdServer, tmp_path: Path) -> None:

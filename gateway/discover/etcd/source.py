@@ -21,6 +21,8 @@ from gateway.discover.registry.hosts import Hosts
 from gateway.discover.source import Failed, Found, Settings, Update
 
 QUIET = 10.0
+SHORTEST_INTERVAL = 0.1
+"""Seconds between two sets: changes that come closer together are taken together."""
 
 
 class Client(Protocol):
@@ -77,6 +79,7 @@ class Prefix:
                         return
                 back_off.reset()
                 yield await self._found(entries, hosts)
+                await asyncio.sleep(SHORTEST_INTERVAL)
 
     async def _found(self, entries: dict[bytes, Read], hosts: Hosts) -> Found:
         known = [entries[key] for key in sorted(entries)]

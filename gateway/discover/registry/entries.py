@@ -97,7 +97,7 @@ def host_names(read: Sequence[Read]) -> tuple[str, ...]:
 
 
 def merge(target: str, read: Sequence[Read], addresses: Addresses) -> Found:
-    """The endpoints of `target`, whose entries were `read`.
+    """The endpoints of `target`, whose entries were `read`; `addresses` has all of their `host_names`.
 
     Of entries of one address the first counts. One that says otherwise (weight, zone, priority) is named.
     """
@@ -107,14 +107,14 @@ def merge(target: str, read: Sequence[Read], addresses: Addresses) -> Found:
         if isinstance(one, LeftOut):
             left_out.append(one)
             continue
-        known = (one.host,) if is_ip(one.host) else addresses.get(one.host, ())
+        known = addresses.get(one.host, (one.host,))
         if not known:
             left_out.append(LeftOut(one.name, f"{one.host} cannot be resolved"))
         for host in known:
             address = join(host, one.port)
             endpoint = Endpoint(address, one.weight, one.zone, one.priority, one.metadata)
             before = endpoints.setdefault(address, endpoint)
-            if _traffic(before) != _traffic(endpoint):
+            if before is not endpoint and _traffic(before) != _traffic(endpoint):
                 left_out.append(LeftOut(one.name, f"{address} is registered before with another weight or place"))
     return Found(tuple(endpoints.values()), hint(target, left_out))
 
