@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.discover.address import is_ip
@@ -75,6 +75,7 @@ def test_what_cannot_be_used_is_left_out_with_a_reason(value: bytes, reason: str
     assert reason in found.reason
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.binary(max_size=40)
     | st.from_regex(r'\{"Addr":"[^"]*","Metadata":\{"weight":[0-9eE.+-]{1,9}\}\}').map(str.encode)
@@ -97,6 +98,7 @@ json_values = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(json_values, max_size=3))
 def test_no_instance_breaks_the_reader(instances: list[Any]) -> None:
     for found in read_instances(instances):

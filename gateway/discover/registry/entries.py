@@ -16,7 +16,7 @@ from gateway.discover.source import Endpoint, Found
 
 LARGEST_WEIGHT = 65535
 """Consul's limit; sums over many endpoints stay within 32 bits."""
-LARGEST_PRIORITY = 127
+LARGEST_PRIORITY = 65535
 LONGEST_ZONE = 128
 SHOWN = 3
 """Entries that a hint names; of the others it says how many there are."""
@@ -66,7 +66,7 @@ def read_weight(value: object) -> int:
 
 
 def read_priority(value: object) -> int:
-    """0, which comes first, to 127; None means 0. Raises Unusable."""
+    """0, which comes first, to 65535; None means 0. Raises Unusable."""
     return 0 if value is None else _whole(value, "priority", 0, LARGEST_PRIORITY)
 
 
