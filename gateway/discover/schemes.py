@@ -21,7 +21,9 @@ class Scheme(Protocol):
 
 
 SCHEMES: dict[str, str] = {
+    "consul": "gateway.discover.consul",
     "dns": "gateway.discover.dns",
+    "etcd": "gateway.discover.etcd",
     "k8s": "gateway.discover.kubernetes",
     "static": "gateway.discover.static_list",
 }

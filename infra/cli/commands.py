@@ -44,6 +44,13 @@ COMMANDS: tuple[Command, ...] = (
         example="tidegate validate gateway.yaml",
         module="gateway.configuration.validate",
     ),
+    Command(
+        name="register",
+        group="Serve",
+        summary="Announce a server in etcd or Consul while it runs, for gateways to find it there.",
+        example="tidegate register etcd services/echo --address 10.0.0.7:50051",
+        module="infra.cli.register",
+    ),
 )
 
 

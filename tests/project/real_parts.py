@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BUILT_PARTS = Path(__file__).parents[2] / ".cache" / "bin"
 SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
 """Where Debian puts servers, and ordinary users' PATH does not look."""
+GO_LANGUAGE = "1.22"
+"""Older than which Go need not be, and newer than which older programs do not build."""
 TIMEOUT = 600.0
 """Seconds for one installation: chromium is 100 MB and more with what it depends on."""
 KUBERNETES_TIMEOUT = 1200.0
@@ -31,12 +33,16 @@ KUBERNETES_TIMEOUT = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`program` is what PATH must offer; it comes from a Debian `package` or a Go `module` (path@version)."""
+    """`program` is what PATH must offer; it comes from a Debian `package` or a Go `module` (path@version).
+
+    `replacing`: the module replaces some of those it depends on, which `go install` refuses to do.
+    """
 
     program: str
     purpose: str
     package: str = ""
     module: str = ""
+    replacing: bool = False
 
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -51,8 +57,15 @@ PARTS = (
     Part("haproxy", "a peer of the bench, and its TCP relay", package="haproxy"),
     Part("ip", "network namespaces, to drop a backend's packets", package="iproute2"),
     Part("chromium", "the admin pages in a browser", package="chromium"),
+    Part("etcd", "a registry that servers are found in, and the store of kube-apiserver", package="etcd-server"),
+    Part(
+        # Of 1.10.0, but of no later version, the module proxy holds all modules.
+        "consul",
+        "a registry that servers are found in",
+        module="github.com/hashicorp/consul@v1.10.0",
+        replacing=True,
+    ),
     Part("grpcurl", "the lines that `tidegate up` prints", module="github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"),
-    Part("etcd", "a registry, and the store of kube-apiserver", package="etcd-server"),
     Part("kube-apiserver", "EndpointSlices, Services and RBAC", module=f"{KUBERNETES}/cmd/kube-apiserver@v1.34.2"),
 )
 
@@ -85,7 +98,7 @@ def obtain(part: Part, apt: Apt) -> str:
     elif part.module.startswith(KUBERNETES):
         build_kubernetes(part)
     else:
-        build(part.module)
+        build(part)
     if not find(part.program):
         raise Absent(f"{part.package or part.module} has no program {part.program}")
     return "installed" if part.package else "built"
@@ -109,12 +122,21 @@ class Apt:
         run("apt-get", "install", "--yes", "-qq", "--no-install-recommends", package)
 
 
-def build(module: str) -> None:
+def build(part: Part) -> None:
     """Raises Absent without Go, or with the last line that it said."""
     if shutil.which("go") is None:
-        raise Absent(f"needs Go to build {module}")
+        raise Absent(f"needs Go to build {part.module}")
     BUILT_PARTS.mkdir(parents=True, exist_ok=True)
-    run("go", "install", module, GOBIN=str(BUILT_PARTS))
+    if not part.replacing:
+        run("go", "install", part.module, GOBIN=str(BUILT_PARTS))
+        return
+    # As a dependency of an empty module the program is built with the versions that its own requirements name.
+    with tempfile.TemporaryDirectory() as folder:
+        run("go", "mod", "init", "part.test", folder=folder)
+        run("go", "mod", "edit", f"-go={GO_LANGUAGE}", folder=folder)
+        run("go", "get", part.module, folder=folder)
+        package = part.module.partition("@")[0]
+        run("go", "build", "-o", str(BUILT_PARTS / part.program), package, folder=folder)
 
 
 def build_kubernetes(part: Part) -> None:
@@ -144,13 +166,14 @@ def build_kubernetes(part: Part) -> None:
         shutil.move(built, BUILT_PARTS / part.program)
 
 
-def run(*command: str, timeout: float = TIMEOUT, **environment: str) -> str:
-    """Runs a command without input and returns its output. Raises Absent when it fails."""
+def run(*command: str, timeout: float = TIMEOUT, folder: str | None = None, **environment: str) -> str:
+    """Runs a command without input, in a `folder`, and returns its output. Raises Absent when it fails."""
     # Run level 1 keeps Debian's scripts from starting the servers that they install.
     variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", **environment}
     try:
         done = subprocess.run(
             command,
+            cwd=folder,
             env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -1,0 +1,1 @@
+"""What the schemes of service registries have in common: entries, hosts, back-off, HTTP."""
