@@ -3,9 +3,10 @@
 Nothing else crosses this boundary. No call blocks longer than it says, and all may be called from any thread.
 """
 
+from collections.abc import Callable
 from typing import Literal, final
 
-__all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "check_snapshot", "describe_descriptors"]
+__all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "check_snapshot", "describe_descriptors", "probe"]
 
 __version__: str
 
@@ -105,4 +106,12 @@ def check_key_pair(chain_pem: str, key_pem: str) -> str:
     """Facts of a certificate as JSON {"names": [...], "not_after": unix seconds, "fingerprint": hex}.
 
     ValueError: no certificate, no key, or a key that is not the certificate's.
+    """
+
+def probe(request: bytes, tell: Callable[[str], object]) -> None:
+    """Probes the health of some targets at once: `request` is the JSON of `core/datapath/src/probe/document.rs`.
+
+    `tell` gets each observation as JSON (`core/datapath/src/probe/observation.rs`): one for each target, or for a
+    watched one every change. Blocks, without the GIL, until all that are not watched have been observed.
+    ValueError: a bad request. What `tell` or a signal's handler raises ends it and is raised.
     """

@@ -3,12 +3,13 @@
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use std::io::{ErrorKind, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tidegate_datapath::balance::spread::Health;
 use tidegate_datapath::gateway::{ApplyError, Gateway};
-use tidegate_datapath::{snapshot, tls, transcode};
+use tidegate_datapath::{probe as probes, snapshot, tls, transcode};
 
 /// Client connections of each worker that `clients` lists.
 const MOST_CLIENTS: usize = 10_000;
@@ -176,6 +177,38 @@ fn check_key_pair(chain_pem: &str, key_pem: &str) -> PyResult<String> {
     Ok(facts.json())
 }
 
+/// Hands observations to a Python callable, whose exceptions end the run, as does the handler of a signal.
+struct Teller {
+    tell: Py<PyAny>,
+    failure: Option<PyErr>,
+}
+
+impl probes::Listener for Teller {
+    fn observe(&mut self, observation: &probes::Observation) -> ControlFlow<()> {
+        let told = Python::attach(|py| self.tell.call1(py, (observation.json(),)).map(drop));
+        match told {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn is_told_to_stop(&mut self) -> bool {
+        self.failure = Python::attach(|py| py.check_signals()).err();
+        self.failure.is_some()
+    }
+}
+
+#[pyfunction]
+fn probe(py: Python<'_>, request: Vec<u8>, tell: Py<PyAny>) -> PyResult<()> {
+    let plans = probes::compile(&request).map_err(|faults| PyValueError::new_err(faults.join("; ")))?;
+    let mut teller = Teller { tell, failure: None };
+    py.detach(|| probes::run(plans, &mut teller))?;
+    teller.failure.map_or(Ok(()), Err)
+}
+
 #[pymodule]
 fn tidegate_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -184,5 +217,6 @@ fn tidegate_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(describe_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(check_key_pair, module)?)?;
     module.add_function(wrap_pyfunction!(check_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(probe, module)?)?;
     Ok(())
 }

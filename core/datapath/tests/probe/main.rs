@@ -1,0 +1,9 @@
+//! Probes through their public surface, against servers that a test writes byte by byte.
+
+mod connecting;
+mod grpc;
+mod http;
+mod requests;
+mod server;
+mod tls;
+mod watching;
