@@ -44,6 +44,13 @@ COMMANDS: tuple[Command, ...] = (
         example="tidegate validate gateway.yaml",
         module="gateway.configuration.validate",
     ),
+    Command(
+        name="probe",
+        group="Look",
+        summary="Ask servers for their health: gRPC, HTTP or TCP.",
+        example="tidegate probe localhost:50051",
+        module="healthcheck.probe.command",
+    ),
 )
 
 
