@@ -221,9 +221,9 @@ fn fields(target: &Target) -> Result<Vec<Field>, String> {
 fn settings(tls: &Tls, kind: Kind, place: &str) -> Result<ClientSettings, Vec<String>> {
     let protocols: &[&[u8]] = match kind {
         Kind::Grpc | Kind::Http2 => &[b"h2"],
-        Kind::Http => &[b"h2", b"http/1.1"],
+        // Servers that insist on ALPN mostly want one of these.
+        Kind::Http | Kind::Tcp => &[b"h2", b"http/1.1"],
         Kind::Http1 => &[b"http/1.1"],
-        Kind::Tcp => &[],
     };
     let document = crate::snapshot::document::ClientTls {
         ca_pem: tls.ca_pem.clone(),
