@@ -36,3 +36,7 @@ bench-tools: .venv/.real .venv/.core toolchain ## Build the driver and the backe
 .PHONY: bench-page
 bench-page: .venv/.develop ## Write the figures of the last `make bench` into docs/performance.md
 	$(bin)/python -m tests.bench.render
+
+.PHONY: bench-probe
+bench-probe: .venv/.develop .venv/.core ## CPU time of one `tidegate probe`, beside Python's own (10 seconds)
+	$(bin)/python -m tests.bench.probe_cost
