@@ -20,6 +20,8 @@ pub(super) struct Link {
     session: Option<Session>,
     connected: bool,
     watch: bool,
+    /// A watched server has said something.
+    answered: bool,
 }
 
 impl Link {
@@ -36,7 +38,7 @@ impl Link {
             Some(settings) => Transport::connect_tls(socket, settings)
                 .map_err(|error| Finding::new(Outcome::TlsFailed, error.to_string()))?,
         };
-        Ok(Link { transport, session: None, connected: false, watch })
+        Ok(Link { transport, session: None, connected: false, watch, answered: false })
     }
 
     pub(super) fn socket(&mut self) -> &mut Socket {
@@ -82,6 +84,7 @@ impl Link {
                     if let Some(session) = &mut self.session {
                         session.receive(plan, buffer.get(..length).unwrap_or_default(), now_ms, found);
                         session.advance(plan, self.watch, found);
+                        self.answered |= !found.is_empty();
                     }
                     if is_over(found) {
                         return Ok(());
@@ -161,8 +164,11 @@ impl Link {
     }
 
     fn early(&self, what: &str) -> String {
-        let when = if self.has_asked() { "before it answered" } else { "before HTTP/2 had begun" };
-        format!("the server {what} {when}")
+        match (self.answered, self.has_asked()) {
+            (true, _) => format!("the server {what}"),
+            (false, true) => format!("the server {what} before it answered"),
+            (false, false) => format!("the server {what} before HTTP/2 had begun"),
+        }
     }
 
     /// What is found when the time that `plan` allows is over.

@@ -43,6 +43,18 @@ fn a_watch_that_ends_is_begun_again() {
 }
 
 #[test]
+fn a_watched_server_that_goes_away_is_told() {
+    let server = Server::one(|socket| {
+        let mut http2 = Http2::new(socket);
+        let stream = http2.asked().stream;
+        http2.answer_health(stream, 1);
+    });
+    let told = observe(vec![target("grpc", server.address, json!({"watch": true}))], 2);
+    assert_eq!(outcomes(&told), [Outcome::Serving, Outcome::Closed]);
+    assert_eq!(told[1].finding.text, "the server closed the connection");
+}
+
+#[test]
 fn a_server_without_watch_is_asked_again_and_again() {
     let check = |status: u8| -> crate::server::Script {
         Box::new(move |socket| {
