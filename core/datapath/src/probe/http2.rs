@@ -2,7 +2,7 @@
 
 use super::plan::Field;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
-use crate::http2::{Config, Connection, ConnectionError, ErrorCode, Event, Role};
+use crate::http2::{Config, Connection, ConnectionError, Ended, ErrorCode, Event, Role};
 use std::rc::Rc;
 
 const CONFIG: Config = Config {
@@ -89,6 +89,14 @@ impl Client {
             self.send();
         }
         true
+    }
+
+    /// Forgets the call, which has ended; false: there can be no other on this connection.
+    pub(super) fn let_go(&mut self) -> bool {
+        if let Some(call) = self.call.take() {
+            self.connection.remove_stream(call.stream, Ended::Complete);
+        }
+        self.connection.has_room()
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8], now_ms: u64, parts: &mut Vec<Part>) -> Result<(), ConnectionError> {

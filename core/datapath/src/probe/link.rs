@@ -50,6 +50,11 @@ impl Link {
         self.session.as_ref().is_some_and(Session::has_asked)
     }
 
+    /// Puts the same question again, to be driven at once; false: that takes a new connection.
+    pub(super) fn ask_again(&mut self, plan: &Plan) -> bool {
+        self.session.as_mut().is_some_and(|session| session.again(plan))
+    }
+
     /// Does all that can be done without waiting.
     pub(super) fn drive(&mut self, plan: &Plan, dictionary: &Rc<Dictionary>, now_ms: u64, found: &mut Vec<Found>) {
         if let Err(finding) = self.step(plan, dictionary, now_ms, found) {
@@ -71,7 +76,10 @@ impl Link {
         let is_over = |found: &Vec<Found>| matches!(found.last(), Some(Found::Last(_)));
         let mut buffer = [0; READ_BYTES];
         loop {
-            self.begin(plan, dictionary, now_ms, found);
+            self.begin(plan, dictionary, now_ms);
+            if let Some(session) = &mut self.session {
+                session.advance(plan, self.watch, found);
+            }
             if is_over(found) {
                 return Ok(());
             }
@@ -80,7 +88,7 @@ impl Link {
             match self.transport.read(&mut buffer) {
                 Ok(0) => return Err(self.lost(&ErrorKind::UnexpectedEof.into())),
                 Ok(length) => {
-                    self.begin(plan, dictionary, now_ms, found);
+                    self.begin(plan, dictionary, now_ms);
                     if let Some(session) = &mut self.session {
                         session.receive(plan, buffer.get(..length).unwrap_or_default(), now_ms, found);
                         session.advance(plan, self.watch, found);
@@ -102,13 +110,12 @@ impl Link {
     }
 
     /// Begins the session once TLS is agreed on.
-    fn begin(&mut self, plan: &Plan, dictionary: &Rc<Dictionary>, now_ms: u64, found: &mut Vec<Found>) {
+    fn begin(&mut self, plan: &Plan, dictionary: &Rc<Dictionary>, now_ms: u64) {
         if self.session.is_some() || self.transport.is_handshaking() {
             return;
         }
         let http2 = self.transport.alpn() == Some(Alpn::Http2);
-        let session = self.session.insert(Session::new(plan, http2, self.watch, dictionary, now_ms));
-        session.advance(plan, self.watch, found);
+        self.session = Some(Session::new(plan, http2, self.watch, dictionary, now_ms));
     }
 
     fn is_connected(&self) -> Result<bool, Finding> {

@@ -13,11 +13,12 @@ mod link;
 mod messages;
 mod observation;
 mod plan;
+pub mod prober;
 mod resolve;
 mod run;
 mod session;
 
 pub use document::{Kind, Request, Target, Tls};
 pub use observation::{Finding, Observation, Outcome};
-pub use plan::{Plan, compile};
+pub use plan::{Host, Plan, compile};
 pub use run::{Listener, run};

@@ -1,7 +1,9 @@
 //! What a probe found out.
 
+use crate::snapshot::Address;
 use serde::Serialize;
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// In one word. Only `Serving` is healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,7 +35,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The server itself said so.
-    pub(super) fn is_answer(self) -> bool {
+    fn is_answer(self) -> bool {
         use Outcome::{HttpStatus, NotServing, ServiceUnknown, Serving, Unknown};
         matches!(self, Serving | NotServing | ServiceUnknown | Unknown | HttpStatus)
     }
@@ -73,6 +75,10 @@ pub struct Finding {
 }
 
 impl Finding {
+    pub(super) fn is_answer(&self) -> bool {
+        self.grpc_status.is_some() || self.http_status.is_some() || self.outcome.is_answer()
+    }
+
     pub(super) fn new(outcome: Outcome, text: impl Into<String>) -> Finding {
         Finding { outcome, text: text.into(), grpc_status: None, http_status: None }
     }
@@ -97,7 +103,30 @@ pub struct Observation {
     pub answer_ms: Option<u64>,
 }
 
+/// When things happened, in milliseconds of one clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Times {
+    pub(super) began_ms: u64,
+    pub(super) connected_ms: Option<u64>,
+    /// Of the first answer.
+    pub(super) answered_ms: Option<u64>,
+}
+
 impl Observation {
+    pub(super) fn new(target: &str, finding: Finding, address: Option<&Address>, times: Times) -> Observation {
+        let answer_ms = times.connected_ms.zip(times.answered_ms).map(|(asked, answered)| answered - asked);
+        Observation {
+            target: target.to_owned(),
+            healthy: finding.outcome == Outcome::Serving,
+            finding,
+            connected: times.connected_ms.is_some(),
+            address: address.map(Address::to_string),
+            at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            connect_ms: times.connected_ms.map(|at| at - times.began_ms),
+            answer_ms,
+        }
+    }
+
     pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

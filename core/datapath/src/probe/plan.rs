@@ -27,7 +27,7 @@ pub enum Host {
     Unix(PathBuf),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub name: String,
     pub kind: Kind,
@@ -122,6 +122,11 @@ impl Plan {
                 Err(faults)
             }
         }
+    }
+
+    /// The same question for another server; TLS sessions and certificates are shared.
+    pub fn at(&self, name: &str, host: Host) -> Plan {
+        Plan { name: name.to_owned(), host, ..self.clone() }
     }
 
     /// Whether watching this target is done by `Watch`.

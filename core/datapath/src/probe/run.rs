@@ -2,7 +2,7 @@
 
 use super::health::Found;
 use super::link::Link;
-use super::observation::{Finding, Observation, Outcome};
+use super::observation::{Finding, Observation, Outcome, Times};
 use super::plan::Plan;
 use super::resolve::{Answer, Resolver};
 use crate::bytes::hash::random_seed;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const WAKE: Token = Token(usize::MAX);
 /// How often the listener is asked whether to stop, where no signal interrupts the wait.
@@ -277,18 +277,9 @@ impl Engine<'_> {
             return ControlFlow::Continue(());
         }
         attempt.last = attempt.plan.watch.then(|| finding.clone());
-        let is_answer = finding.grpc_status.is_some() || finding.http_status.is_some() || finding.outcome.is_answer();
-        let asked_ms = attempt.connected_ms.filter(|_| is_answer && !attempt.answered);
-        let observation = Observation {
-            target: attempt.plan.name.clone(),
-            healthy: finding.outcome == Outcome::Serving,
-            finding,
-            connected: attempt.connected_ms.is_some(),
-            address: attempt.address.as_ref().map(Address::to_string),
-            at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
-            connect_ms: attempt.connected_ms.map(|at| at - attempt.began_ms),
-            answer_ms: asked_ms.map(|at| now_ms - at),
-        };
+        let answered_ms = (finding.is_answer() && !attempt.answered).then_some(now_ms);
+        let times = Times { began_ms: attempt.began_ms, connected_ms: attempt.connected_ms, answered_ms };
+        let observation = Observation::new(&attempt.plan.name, finding, attempt.address.as_ref(), times);
         self.listener.observe(&observation)
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Session {
     protocol: Protocol,
     asked: bool,
     over: bool,
+    /// The connection takes no further question.
+    spent: bool,
 }
 
 impl Session {
@@ -52,12 +54,23 @@ impl Session {
                 greeting: Vec::new(),
             },
         };
-        Session { protocol, asked: false, over: false }
+        Session { protocol, asked: false, over: false, spent: false }
     }
 
     /// The question has been put (into `out`), so from now on the time-out is that of the answer.
     pub(super) fn has_asked(&self) -> bool {
         self.asked
+    }
+
+    /// Prepares another Check after one that has been answered; false: the connection cannot take it.
+    pub(super) fn again(&mut self, plan: &Plan) -> bool {
+        let Protocol::Http2 { client, call: Some(call), .. } = &mut self.protocol else { return false };
+        if !self.over || self.spent || !client.let_go() {
+            return false;
+        }
+        *call = HealthCall::new(false, plan.gzip);
+        (self.asked, self.over) = (false, false);
+        true
     }
 
     /// To be called when the connection is there, and after each `receive`.
@@ -100,8 +113,8 @@ impl Session {
 
     pub(super) fn receive(&mut self, plan: &Plan, bytes: &[u8], now_ms: u64, found: &mut Vec<Found>) {
         match &mut self.protocol {
-            _ if self.over => {}
             Protocol::Tcp => {}
+            Protocol::Http1 { .. } if self.over => {}
             Protocol::Http1 { response, .. } => {
                 found.extend(response.take(bytes, &plan.expected_statuses).map(Found::Last));
             }
@@ -112,6 +125,10 @@ impl Session {
                 }
                 let mut parts = Vec::new();
                 let outcome = client.receive(bytes, now_ms, &mut parts);
+                if self.over {
+                    self.spent |= outcome.is_err();
+                    return;
+                }
                 for part in parts {
                     match call {
                         Some(call) => call.take(part, found),

@@ -3,6 +3,7 @@
 mod connecting;
 mod grpc;
 mod http;
+mod prober;
 mod requests;
 mod server;
 mod tls;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tidegate_datapath::http2::frame::{self, FrameHeader};
 use tidegate_datapath::http2::hpack::{Dictionary, HeaderList, Limits};
-use tidegate_datapath::http2::{Config, Connection, Event, Role};
+use tidegate_datapath::http2::{Config, Connection, Ended, Event, Role};
 use tidegate_datapath::probe::{Listener, Observation, compile, run};
 
 /// How long a test waits before it fails.
@@ -169,6 +169,7 @@ impl Http2 {
         let stream = self.asked().stream;
         self.answer_health(stream, status);
         self.headers(stream, true, &[("grpc-status", "0")]);
+        self.connection.remove_stream(stream, Ended::Complete);
     }
 
     /// The call ends with a status and no more.
