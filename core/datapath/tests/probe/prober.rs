@@ -16,7 +16,10 @@ struct Ears {
 impl Ears {
     fn new() -> Ears {
         let (sender, wakes) = channel();
-        let prober = Prober::start(Box::new(move || drop(sender.send(())))).unwrap();
+        let prober = Prober::start(Box::new(move || {
+            let _ = sender.send(());
+        }))
+        .unwrap();
         Ears { prober, wakes, heard: Vec::new() }
     }
 
