@@ -3,9 +3,19 @@
 Nothing else crosses this boundary. No call blocks longer than it says, and all may be called from any thread.
 """
 
+from collections.abc import Callable
 from typing import Literal, final
 
-__all__ = ["Core", "SnapshotError", "__version__", "check_key_pair", "check_snapshot", "describe_descriptors"]
+__all__ = [
+    "Core",
+    "Prober",
+    "SnapshotError",
+    "__version__",
+    "check_key_pair",
+    "check_snapshot",
+    "describe_descriptors",
+    "probe",
+]
 
 __version__: str
 
@@ -97,6 +107,31 @@ class Core:
     def clients(self) -> str:
         """The open client connections (bounded at 10,000) as JSON."""
 
+@final
+class Prober:
+    """A thread that probes thousands of servers, each at its interval or through `Watch`. It ends with the object."""
+
+    def __new__(cls) -> Prober: ...
+    def set(self, id: int, request: bytes, healthy: int, unhealthy: int) -> None:
+        """Begins to probe a server, or changes how: `request` is as for `probe`, with one target that is an address.
+
+        `healthy` and `unhealthy` are the streaks that are told although nothing has changed.
+        ValueError: a bad request, or a name that would have to be looked up.
+        """
+
+    def remove(self, id: int) -> None:
+        """Probes it no longer; what has been found before may still be told."""
+
+    def event_fd(self) -> int:
+        """A descriptor that turns readable when `poll_events` has something."""
+
+    def poll_events(self) -> list[tuple[int, int, str]]:
+        """(id, streak, observation as JSON) of what is new, the oldest first; never blocks.
+
+        `streak`: how many times in a row the server was found healthy, or not healthy. Told is each finding that
+        differs from the one before, and the one that completes a streak of `set`'s.
+        """
+
 def describe_descriptors(data: bytes) -> str:
     """The services of a FileDescriptorSet, as JSON.
 
@@ -112,4 +147,12 @@ def check_key_pair(chain_pem: str, key_pem: str) -> str:
     """Facts of a certificate as JSON {"names": [...], "not_after": unix seconds, "fingerprint": hex}.
 
     ValueError: no certificate, no key, or a key that is not the certificate's.
+    """
+
+def probe(request: bytes, tell: Callable[[str], object]) -> None:
+    """Probes the health of some targets at once: `request` is the JSON of `core/datapath/src/probe/document.rs`.
+
+    `tell` gets each observation as JSON (`core/datapath/src/probe/observation.rs`): one for each target, or for a
+    watched one every change. Blocks, without the GIL, until all that are not watched have been observed.
+    ValueError: a bad request. What `tell` or a signal's handler raises ends it and is raised.
     """

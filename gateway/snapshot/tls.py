@@ -8,9 +8,9 @@ from typing import Any
 
 from gateway.configuration.model import BackendTls, CertificateSource, ListenerTls
 from gateway.configuration.problems import Place, Problems
+from healthcheck.public_roots import bundle_path
 
 from .files import CLIENT_PAIR_NAMES, PAIR_NAMES, ReadFile, find_pair, pinned
-from .public_roots import bundle_path
 
 CheckPair = Callable[[str, str], str]
 """`tidegate_core.check_key_pair`: ValueError for a key that is not the certificate's."""

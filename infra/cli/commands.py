@@ -51,6 +51,13 @@ COMMANDS: tuple[Command, ...] = (
         example="tidegate register etcd services/echo --address 10.0.0.7:50051",
         module="infra.cli.register",
     ),
+    Command(
+        name="probe",
+        group="Look",
+        summary="Ask servers for their health: gRPC, HTTP or TCP.",
+        example="tidegate probe localhost:50051",
+        module="healthcheck.probe.command",
+    ),
 )
 
 

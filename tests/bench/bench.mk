@@ -41,3 +41,7 @@ bench-page: .venv/.develop ## Write the figures of the last `make bench` into do
 bench-picking: .venv/.develop toolchain ## Instructions to pick one of 4 and of 4,096 endpoints, under callgrind
 	cd core && cargo build --release --locked --quiet --package tidegate_datapath --example pick
 	@$(bin)/python -m tests.bench.picking core/target/release/examples/pick
+
+.PHONY: bench-probe
+bench-probe: .venv/.develop .venv/.core ## CPU time of one `tidegate probe`, beside Python's own (10 seconds)
+	$(bin)/python -m tests.bench.probe_cost

@@ -28,7 +28,7 @@ from gateway.configuration.model import (
     Route,
 )
 from gateway.snapshot import compile_snapshot, explain, sources
-from gateway.snapshot.public_roots import bundle_path
+from healthcheck.public_roots import bundle_path
 from tests.configuration.helpers import BACKEND, ECHO_AND_REVERSE, FIXTURES, describe, descriptors
 
 CONTRACT = Path(__file__).parents[2] / "core/datapath/src/snapshot/document.rs"

@@ -3,12 +3,13 @@
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use std::io::{ErrorKind, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tidegate_datapath::balance::spread::Health;
 use tidegate_datapath::gateway::{ApplyError, Gateway};
-use tidegate_datapath::{snapshot, tls, transcode};
+use tidegate_datapath::{probe as probes, snapshot, tls, transcode};
 
 /// Client connections of each worker that `clients` lists.
 const MOST_CLIENTS: usize = 10_000;
@@ -30,10 +31,7 @@ impl Core {
             return Err(PyValueError::new_err("workers: at least 1"));
         }
         let gateway = Gateway::start(workers)?;
-        let (signal, waker) = UnixStream::pair()?;
-        signal.set_nonblocking(true)?;
-        waker.set_nonblocking(true)?;
-        // A full pipe says all that one more byte would.
+        let (signal, waker) = signal_pair()?;
         gateway.events().on_event(Box::new(move || drop((&waker).write(&[1]))));
         Ok(Core { gateway, signal })
     }
@@ -102,16 +100,7 @@ impl Core {
     }
 
     fn poll_events(&self) -> PyResult<Vec<String>> {
-        let mut bytes = [0; 64];
-        loop {
-            match (&self.signal).read(&mut bytes) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        drain(&self.signal)?;
         Ok(self.gateway.events().take())
     }
 
@@ -184,13 +173,109 @@ fn check_key_pair(chain_pem: &str, key_pem: &str) -> PyResult<String> {
     Ok(facts.json())
 }
 
+/// Probes many servers again and again.
+#[pyclass(frozen, module = "tidegate_core")]
+struct Prober {
+    prober: probes::prober::Prober,
+    /// Holds a byte for each time that there were events to take.
+    signal: UnixStream,
+}
+
+#[pymethods]
+impl Prober {
+    #[new]
+    fn new() -> PyResult<Prober> {
+        let (signal, waker) = signal_pair()?;
+        let prober = probes::prober::Prober::start(Box::new(move || drop((&waker).write(&[1]))))?;
+        Ok(Prober { prober, signal })
+    }
+
+    fn set(&self, py: Python<'_>, id: u64, request: Vec<u8>, healthy: u32, unhealthy: u32) -> PyResult<()> {
+        let thresholds = probes::prober::Thresholds { healthy, unhealthy };
+        let plans =
+            py.detach(|| probes::compile(&request)).map_err(|faults| PyValueError::new_err(faults.join("; ")))?;
+        let [plan] = <[probes::Plan; 1]>::try_from(plans).map_err(|_| PyValueError::new_err("targets: exactly one"))?;
+        self.prober.set(id, plan, thresholds).map_err(PyValueError::new_err)
+    }
+
+    fn remove(&self, id: u64) {
+        self.prober.remove(id);
+    }
+
+    fn event_fd(&self) -> RawFd {
+        self.signal.as_raw_fd()
+    }
+
+    fn poll_events(&self) -> PyResult<Vec<(u64, u32, String)>> {
+        drain(&self.signal)?;
+        let events = self.prober.take().into_iter();
+        Ok(events.map(|event| (event.id, event.streak, event.observation.json())).collect())
+    }
+}
+
+/// (what turns readable, what makes it so); a full pipe says all that one more byte would.
+fn signal_pair() -> PyResult<(UnixStream, UnixStream)> {
+    let (signal, waker) = UnixStream::pair()?;
+    signal.set_nonblocking(true)?;
+    waker.set_nonblocking(true)?;
+    Ok((signal, waker))
+}
+
+/// Takes all bytes out of a signal.
+fn drain(mut signal: &UnixStream) -> PyResult<()> {
+    let mut bytes = [0; 64];
+    loop {
+        match signal.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Hands observations to a Python callable, whose exceptions end the run, as does the handler of a signal.
+struct Teller {
+    tell: Py<PyAny>,
+    failure: Option<PyErr>,
+}
+
+impl probes::Listener for Teller {
+    fn observe(&mut self, observation: &probes::Observation) -> ControlFlow<()> {
+        let told = Python::attach(|py| self.tell.call1(py, (observation.json(),)).map(drop));
+        match told {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn is_told_to_stop(&mut self) -> bool {
+        self.failure = Python::attach(|py| py.check_signals()).err();
+        self.failure.is_some()
+    }
+}
+
+#[pyfunction]
+fn probe(py: Python<'_>, request: Vec<u8>, tell: Py<PyAny>) -> PyResult<()> {
+    let plans = probes::compile(&request).map_err(|faults| PyValueError::new_err(faults.join("; ")))?;
+    let mut teller = Teller { tell, failure: None };
+    py.detach(|| probes::run(plans, &mut teller))?;
+    teller.failure.map_or(Ok(()), Err)
+}
+
 #[pymodule]
 fn tidegate_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("SnapshotError", module.py().get_type::<SnapshotError>())?;
     module.add_class::<Core>()?;
+    module.add_class::<Prober>()?;
     module.add_function(wrap_pyfunction!(describe_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(check_key_pair, module)?)?;
     module.add_function(wrap_pyfunction!(check_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(probe, module)?)?;
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod http1;
 pub mod http2;
 pub mod listen;
 pub mod observe;
+pub mod probe;
 pub mod route;
 pub mod shared;
 pub mod snapshot;

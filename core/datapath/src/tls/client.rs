@@ -5,6 +5,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, version};
 
+use super::unverified::Unverified;
 use super::{key_pair, provider, root_store};
 use crate::snapshot::document::ClientTls;
 
@@ -21,6 +22,26 @@ pub struct ClientSettings {
 ///
 /// Errors: every fault at once, each as `path: message`.
 pub fn client_settings(document: &ClientTls, path: &str) -> Result<ClientSettings, Vec<String>> {
+    settings(document, path, true, &[b"h2"])
+}
+
+/// The same for a health probe, which may speak other protocols than HTTP/2 and, when told so, trusts anybody: without
+/// `verify` the document needs no CA.
+pub fn probe_settings(
+    document: &ClientTls,
+    path: &str,
+    verify: bool,
+    protocols: &[&[u8]],
+) -> Result<ClientSettings, Vec<String>> {
+    settings(document, path, verify, protocols)
+}
+
+fn settings(
+    document: &ClientTls,
+    path: &str,
+    verify: bool,
+    protocols: &[&[u8]],
+) -> Result<ClientSettings, Vec<String>> {
     let mut problems = Vec::new();
     let mut note = |field: &str, message: String| problems.push(format!("{path}.{field}: {message}"));
 
@@ -29,8 +50,9 @@ pub fn client_settings(document: &ClientTls, path: &str) -> Result<ClientSetting
         note("server_name", format!("{:?} is neither a DNS name nor an IP address", document.server_name));
     }
     let roots = match &document.ca_pem {
+        _ if !verify => Ok(None),
         None => Err("is missing; give the CA certificates that the backend's certificate is checked with".to_string()),
-        Some(pem) => root_store(pem),
+        Some(pem) => root_store(pem).map(Some),
     };
     if let Err(message) = &roots {
         note("ca_pem", message.clone());
@@ -44,8 +66,12 @@ pub fn client_settings(document: &ClientTls, path: &str) -> Result<ClientSetting
     };
 
     let provider = Arc::new(provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
-    let verifier: Arc<dyn ServerCertVerifier> = verifier.map_err(|error| vec![format!("{path}.ca_pem: {error}")])?;
+    let verifier: Arc<dyn ServerCertVerifier> = match roots {
+        None => Arc::new(Unverified::new(&provider)),
+        Some(roots) => WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+            .build()
+            .map_err(|error| vec![format!("{path}.ca_pem: {error}")])?,
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(|error| vec![format!("{path}: {error}")])?
@@ -55,6 +81,6 @@ pub fn client_settings(document: &ClientTls, path: &str) -> Result<ClientSetting
         Some(Ok(key)) => builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key))),
         _ => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(ClientSettings { config: Arc::new(config), server_name })
 }

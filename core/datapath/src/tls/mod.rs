@@ -11,8 +11,9 @@ mod session;
 mod socket;
 mod subject;
 mod transport;
+mod unverified;
 
-pub use client::{ClientSettings, client_settings};
+pub use client::{ClientSettings, client_settings, probe_settings};
 pub use forwarded::forwarded_client_cert;
 pub use key_pair::{Facts, check_key_pair};
 pub use server::server_config;

@@ -1,0 +1,389 @@
+//! Probes thousands of servers again and again from one thread.
+//!
+//! A server keeps its connection between two Checks, and one that has `Watch` is only listened to, so a round costs little.
+//! Rounds are spread over the interval and scattered, or all servers of one kind would be asked by everybody at once.
+//!
+//! What is told upwards is little too: a finding that differs from the last one, and that a server has been found healthy, or
+//! not, so often in a row that a threshold is reached. The thread decides nothing beyond that.
+
+use super::health::Found;
+use super::link::Link;
+use super::observation::{Finding, Observation, Outcome, Times};
+use super::plan::{Host, Plan};
+use crate::bytes::hash::random_seed;
+use crate::bytes::wheel::{Armed, Wheel};
+use crate::http2::hpack::Dictionary;
+use crate::shared::lock;
+use crate::snapshot::Address;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const WAKE: Token = Token(usize::MAX);
+/// First rounds are spread over no more than this, since whoever starts waits for them.
+const FIRST_ROUND_MS: u64 = 1_000;
+/// A `Watch` that has ended is begun anew so soon, once; what fails then waits for its interval.
+const FIRST_BACKOFF_MS: u64 = 100;
+
+/// What the thread has to say of a server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The one given to `set`.
+    pub id: u64,
+    pub observation: Observation,
+    /// How many times in a row the server has been found healthy, or not healthy for whatever reason.
+    pub streak: u32,
+}
+
+/// The streaks that are told although nothing has changed. 1: the first finding was enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholds {
+    pub healthy: u32,
+    pub unhealthy: u32,
+}
+
+enum Order {
+    Set { id: u64, plan: Box<Plan>, address: Address, thresholds: Thresholds },
+    Remove { id: u64 },
+}
+
+#[derive(Default)]
+struct Mailbox {
+    orders: Mutex<Vec<Order>>,
+    events: Mutex<Vec<Event>>,
+    stop: AtomicBool,
+}
+
+/// The thread ends when this is dropped.
+pub struct Prober {
+    mailbox: Arc<Mailbox>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Prober {
+    /// `on_event` is called from the thread when `take` has something new.
+    pub fn start(on_event: Box<dyn Fn() + Send>) -> io::Result<Prober> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let mailbox = Arc::new(Mailbox::default());
+        let shared = mailbox.clone();
+        let run = move || Loop::new(poll, shared, on_event).run();
+        let thread = std::thread::Builder::new().name("prober".into()).spawn(run)?;
+        Ok(Prober { mailbox, waker, thread: Some(thread) })
+    }
+
+    /// Begins to probe a server, each `interval_ms` of its plan, or changes how. `plan.watch`: by `Watch` where that is served.
+    ///
+    /// Errors: a host that would have to be looked up, which whoever discovers servers does.
+    pub fn set(&self, id: u64, plan: Plan, thresholds: Thresholds) -> Result<(), String> {
+        let address = match &plan.host {
+            Host::Address(address) => Address::Tcp(*address),
+            Host::Unix(path) => Address::Unix(path.clone()),
+            Host::Name(name, _) => return Err(format!("{name} is a name, not an address")),
+        };
+        self.order(Order::Set { id, plan: Box::new(plan), address, thresholds });
+        Ok(())
+    }
+
+    /// Nothing of it is told any more.
+    pub fn remove(&self, id: u64) {
+        self.order(Order::Remove { id });
+    }
+
+    /// What has been found since, the oldest first.
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut *lock(&self.mailbox.events))
+    }
+
+    fn order(&self, order: Order) {
+        lock(&self.mailbox.orders).push(order);
+        let _ = self.waker.wake();
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.mailbox.stop.store(true, Relaxed);
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Until the next round.
+    Resting,
+    /// Under way; the time of `due_ms` is when it is given up.
+    Asking,
+    /// `Watch` has answered, and says the next thing when it likes.
+    Watching,
+}
+
+struct Server {
+    id: u64,
+    plan: Plan,
+    address: Address,
+    thresholds: Thresholds,
+    link: Option<Link>,
+    /// The link has answered before: that it turns out to be gone says nothing about the server.
+    reused: bool,
+    phase: Phase,
+    watches: bool,
+    round_ms: u64,
+    times: Times,
+    due_ms: u64,
+    armed: Armed,
+    last: Option<Finding>,
+    streak: u32,
+}
+
+struct Loop {
+    poll: Poll,
+    mailbox: Arc<Mailbox>,
+    on_event: Box<dyn Fn() + Send>,
+    dictionary: Rc<Dictionary>,
+    epoch: Instant,
+    wheel: Wheel<usize>,
+    servers: Vec<Option<Server>>,
+    free: Vec<usize>,
+    slots: HashMap<u64, usize>,
+    told: Vec<Event>,
+    random: u64,
+}
+
+impl Loop {
+    fn new(poll: Poll, mailbox: Arc<Mailbox>, on_event: Box<dyn Fn() + Send>) -> Loop {
+        let seed = random_seed();
+        Loop {
+            poll,
+            mailbox,
+            on_event,
+            dictionary: Rc::new(Dictionary::new(seed)),
+            epoch: Instant::now(),
+            wheel: Wheel::new(0),
+            servers: Vec::new(),
+            free: Vec::new(),
+            slots: HashMap::new(),
+            told: Vec::new(),
+            random: seed | 1,
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.epoch.elapsed().as_millis() as u64
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut due = Vec::new();
+        while !self.mailbox.stop.load(Relaxed) {
+            let timeout = self.wheel.next_ms(self.now_ms()).map(Duration::from_millis);
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                Err(_) => events.clear(),
+                Ok(()) => {}
+            }
+            self.take_orders();
+            let now_ms = self.now_ms();
+            for event in &events {
+                if event.token() != WAKE {
+                    self.drive(event.token().0, now_ms);
+                }
+            }
+            self.wheel.advance(now_ms, &mut due);
+            for (slot, tick) in due.drain(..) {
+                self.wake(slot, tick, now_ms);
+            }
+            if !self.told.is_empty() {
+                lock(&self.mailbox.events).append(&mut self.told);
+                (self.on_event)();
+            }
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let orders = std::mem::take(&mut *lock(&self.mailbox.orders));
+        for order in orders {
+            match order {
+                Order::Set { id, plan, address, thresholds } => self.set(id, *plan, address, thresholds),
+                Order::Remove { id } => {
+                    if let Some(slot) = self.slots.remove(&id) {
+                        self.servers[slot] = None;
+                        self.free.push(slot);
+                    }
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, id: u64, plan: Plan, address: Address, thresholds: Thresholds) {
+        let now_ms = self.now_ms();
+        let due_ms = now_ms + self.next_random() % plan.interval_ms.min(FIRST_ROUND_MS);
+        let slot = *self.slots.entry(id).or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.servers.push(None);
+                self.servers.len() - 1
+            })
+        });
+        let server = self.servers[slot].insert(Server {
+            id,
+            watches: plan.has_watch(),
+            plan,
+            address,
+            thresholds,
+            link: None,
+            reused: false,
+            phase: Phase::Resting,
+            round_ms: due_ms,
+            times: Times::default(),
+            due_ms,
+            armed: Armed::default(),
+            last: None,
+            streak: 0,
+        });
+        self.wheel.arm(&mut server.armed, slot, due_ms);
+    }
+
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        self.random >> 33
+    }
+
+    /// A server's entry in the wheel has come up.
+    fn wake(&mut self, slot: usize, tick: u64, now_ms: u64) {
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        if !server.armed.take(tick) || server.phase == Phase::Watching {
+            return;
+        }
+        if server.due_ms > now_ms {
+            self.wheel.arm(&mut server.armed, slot, server.due_ms);
+            return;
+        }
+        if server.phase == Phase::Asking {
+            let finding = match &server.link {
+                Some(link) => link.expired(&server.plan),
+                None => Finding::new(Outcome::ConnectTimeout, "no connection"),
+            };
+            return self.conclude(slot, finding, now_ms);
+        }
+        server.times = Times { began_ms: now_ms, ..Times::default() };
+        server.phase = Phase::Asking;
+        server.reused = server.link.as_mut().is_some_and(|link| link.ask_again(&server.plan));
+        if server.reused {
+            self.drive(slot, now_ms);
+        } else {
+            self.connect(slot, now_ms);
+        }
+    }
+
+    fn connect(&mut self, slot: usize, now_ms: u64) {
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        server.reused = false;
+        // The old one's descriptor is closed, and so out of the poll, before the new one is opened.
+        server.link = None;
+        self.rearm(slot, |server| now_ms + server.plan.connect_timeout_ms);
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        let opened = Link::open(&server.plan, &server.address, server.watches).and_then(|mut link| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let registered = self.poll.registry().register(link.socket(), Token(slot), interest);
+            registered.map(|()| link).map_err(|error| Finding::new(Outcome::Unreachable, error.to_string()))
+        });
+        match opened {
+            Ok(link) => {
+                server.link = Some(link);
+                self.drive(slot, now_ms);
+            }
+            Err(finding) => self.conclude(slot, finding, now_ms),
+        }
+    }
+
+    fn rearm(&mut self, slot: usize, due_ms: impl FnOnce(&Server) -> u64) {
+        if let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) {
+            server.due_ms = due_ms(server);
+            self.wheel.arm(&mut server.armed, slot, server.due_ms);
+        }
+    }
+
+    fn drive(&mut self, slot: usize, now_ms: u64) {
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(link) = &mut server.link else { return };
+        let mut found = Vec::new();
+        link.drive(&server.plan, &self.dictionary, now_ms, &mut found);
+        if server.phase == Phase::Asking && server.times.connected_ms.is_none() && link.has_asked() {
+            server.times.connected_ms = Some(now_ms);
+            self.rearm(slot, |server| now_ms + server.plan.answer_timeout_ms);
+        }
+        for one in found {
+            let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+            match one {
+                Found::Now(finding) => {
+                    server.times.answered_ms = (server.phase == Phase::Asking).then_some(now_ms);
+                    server.phase = Phase::Watching;
+                    self.tell(slot, finding);
+                }
+                // An idle connection that ends is no finding: the next round makes another.
+                Found::Last(_) if server.phase == Phase::Resting => server.link = None,
+                Found::Last(finding) if server.reused && finding.outcome == Outcome::Closed => {
+                    server.times.connected_ms = None;
+                    self.connect(slot, now_ms);
+                }
+                Found::Last(finding) => self.conclude(slot, finding, now_ms),
+            }
+        }
+    }
+
+    /// The end of a round.
+    fn conclude(&mut self, slot: usize, finding: Finding, now_ms: u64) {
+        let scatter = self.next_random();
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        server.times.answered_ms = finding.is_answer().then_some(now_ms);
+        if server.watches || finding.grpc_status.is_none() {
+            server.link = None;
+        }
+        let was_watching = std::mem::replace(&mut server.phase, Phase::Resting) == Phase::Watching;
+        if server.watches && finding.outcome == Outcome::Unimplemented {
+            // Without Watch it is asked by Check, and only one that lacks that too is without health.
+            server.watches = false;
+            return self.rearm(slot, |_| now_ms);
+        }
+        let interval = server.plan.interval_ms;
+        // Rounds keep their beat, a tenth to either side, however long the answers take.
+        server.round_ms += interval;
+        if server.round_ms <= now_ms {
+            server.round_ms = now_ms + interval;
+        }
+        let tenth = interval / 10;
+        let mut due_ms = (server.round_ms + scatter % (2 * tenth).max(1)).saturating_sub(tenth);
+        if was_watching {
+            due_ms = now_ms + FIRST_BACKOFF_MS.min(interval) + scatter % FIRST_BACKOFF_MS;
+            server.round_ms = due_ms;
+        }
+        self.rearm(slot, |_| due_ms);
+        self.tell(slot, finding);
+    }
+
+    /// Puts an event down if it is news, or if the threshold is reached.
+    fn tell(&mut self, slot: usize, finding: Finding) {
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        let is_new = server.last.as_ref() != Some(&finding);
+        let healthy = finding.outcome == Outcome::Serving;
+        let was_healthy = server.last.as_ref().map(|last| last.outcome == Outcome::Serving);
+        server.streak = if was_healthy == Some(healthy) { server.streak.saturating_add(1) } else { 1 };
+        let threshold = if healthy { server.thresholds.healthy } else { server.thresholds.unhealthy };
+        if is_new || server.streak == threshold {
+            let observation = Observation::new(&server.plan.name, finding.clone(), Some(&server.address), server.times);
+            self.told.push(Event { id: server.id, observation, streak: server.streak });
+        }
+        if is_new {
+            server.last = Some(finding);
+        }
+    }
+}
