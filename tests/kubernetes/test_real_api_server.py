@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from gateway import Gateway
 from tests.gateway.core import until
-from tests.kubernetes.kube_apiserver import KubeApiServer, Refused
+from tests.kubernetes.kube_apiserver import ADMIN, KubeApiServer, Refused
 from tests.kubernetes.objects import core_endpoints, endpoint_slice, port, service
 from tests.kubernetes.traffic import calling, errors, known, kubeconfig, served_by, serving, slice_of
 from tests.support.backends import GrpcBackend
@@ -127,15 +127,11 @@ async def test_calls_follow_a_cluster_with_the_permissions_of_the_example(
 
 
 async def test_a_version_that_the_server_forgot_is_listed_again(
-    server: KubeApiServer,
-    config: Path,
-    grants: list[dict[str, Any]],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    server: KubeApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Asked for by somebody who may do all: a server that has just started refuses others for a moment."""
     caplog.set_level(logging.DEBUG, "tidegate.discover")
-    for document in grants:
-        server.create(document)
+    config = kubeconfig(tmp_path, server.url, {"token": ADMIN}, {"certificate-authority": str(server.ca)})
     server.create(endpoint_slice("gone", "192.0.2.1", service="other"))
     server.create(endpoint_slice("kept", "192.0.2.2", service="other"))
     async with serving(tmp_path, f"k8s:///other?kubeconfig={config}") as gateway:

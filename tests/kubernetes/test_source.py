@@ -216,6 +216,25 @@ async def test_core_endpoints_take_the_place_of_slices_that_may_not_be_read_or_a
         assert followed.failures == []
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_core_endpoints_are_no_answer_where_slices_were_read(status: int) -> None:
+    """As a server refuses them that has just started. The Service may have slices alone."""
+    async with ApiServer() as server:
+        server.put(endpoint_slice("a", "10.0.0.1"))
+        async with following(server) as followed:
+            await followed.has(*ONE)
+            await until("a watch", lambda: server.watching("endpointslices") == 1)
+            server.refusals["watch", "endpointslices"] = server.refusals["list", "endpointslices"] = Refusal(status)
+            server.end_watches()
+            await followed.fails(str(status) if status == 404 else "forbids to")
+            await until("more of them", lambda: len(followed.failures) >= 3)
+            server.refusals.clear()
+            await followed.has(*ONE)
+            found = {update.endpoints for update in followed.updates if isinstance(update, Found)}
+            assert len(found) == 1
+        assert server.count("list", "endpoints") == 0
+
+
 async def test_a_server_that_is_away_keeps_what_was_known() -> None:
     async with ApiServer() as server:
         server.put(endpoint_slice("a", "10.0.0.1"))

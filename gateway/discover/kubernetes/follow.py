@@ -2,8 +2,11 @@
 
 A watch that ends, as each does after some minutes, goes on behind the last version that was seen, so nothing is missed
 and nothing is listed twice. When the server no longer knows that version (410) the objects are listed again, and the
-list replaces all that was known. Where a kind may not be read or is not there, the next kind takes its place; each time
-that a watch ends the first is asked for again.
+list replaces all that was known.
+
+Where the first kind may not be read or is not there, the next takes its place; each time that a watch ends the first is
+asked for again. Once it was read a refusal is a failure like others: a server that has just started refuses what it
+will grant a moment later, and the next kind may hold less.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class Follower(Generic[Facts]):
         self._back_off = back_off or BackOff()
         self._kind: Kind[Facts] | None = None
         self._version = ""
+        self._first_was_read = False
 
     async def run(self) -> None:
         """Follows until it is cancelled."""
@@ -85,6 +89,8 @@ class Follower(Generic[Facts]):
             except (Forbidden, Absent) as error:
                 refused = refused or error
                 self._kind = None if self._kind is kind else self._kind
+                if self._first_was_read:
+                    break
             else:
                 return
         if refused is not None:
@@ -108,6 +114,7 @@ class Follower(Generic[Facts]):
         view.objects = {name_of(document): kind.read(document) for document in listed.items}
         view.complete, view.note = True, kind.note
         self._kind, self._version = kind, listed.version
+        self._first_was_read |= kind is self._kinds[0]
         self._changed()
 
     async def _take(self, kind: Kind[Facts], events: AsyncIterator[Event]) -> None:
