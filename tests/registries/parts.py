@@ -57,12 +57,18 @@ class _Registry:
 
     def start(self, data: str = "data") -> None:
         """`data` names its folder: another one is an empty registry."""
+        self.spawn(data)
+        self.await_ready()
+
+    def spawn(self, data: str = "data") -> None:
+        """Starts it without waiting: a member of a cluster needs the others."""
         self._program = Program(self.command(self.folder / data), self.folder)
-        self._program.__enter__()
+
+    def await_ready(self) -> None:
         try:
             wait_for("the registry", self.ready)
         except BaseException:
-            print(self._program.stderr[-4000:], self._program.stdout[-4000:])
+            print(self.process.stderr[-4000:], self.process.stdout[-4000:])
             self.stop()
             raise
 
@@ -86,8 +92,13 @@ class _Registry:
 class EtcdServer(_Registry):
     """Debian's etcd, one member."""
 
+    @property
+    def peer(self) -> str:
+        """Where other members reach it."""
+        return f"http://127.0.0.1:{self._others[0]}"
+
     def command(self, data: Path) -> list[str]:
-        client, peer = f"http://{self.address}", f"http://127.0.0.1:{self._others[0]}"
+        client, peer = f"http://{self.address}", self.peer
         return [
             "etcd",
             f"--data-dir={data}",

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.discover.address import is_ip
@@ -100,6 +100,7 @@ json_values = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(json_values, max_size=3))
+@example([{"Checks": [{"Status": []}]}])
 def test_no_instance_breaks_the_reader(instances: list[Any]) -> None:
     for found in read_instances(instances):
         assert isinstance(found, Entry | LeftOut)

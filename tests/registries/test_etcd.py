@@ -113,6 +113,32 @@ async def test_a_member_that_hangs_is_noticed(etcd: EtcdServer) -> None:
         await until("no trouble", lambda: not source.trouble)
 
 
+async def test_a_member_that_dies_is_passed_over(tmp_path: Path) -> None:
+    members = [EtcdServer(tmp_path) for _ in range(3)]
+    cluster = ",".join(f"member-{number}={member.peer}" for number, member in enumerate(members))
+    for number, member in enumerate(members):
+        member.options += [f"--name=member-{number}", f"--initial-cluster={cluster}"]
+    try:
+        for number, member in enumerate(members):
+            member.spawn(f"data-{number}")
+        for member in members:
+            member.await_ready()
+        members[0].put("svc/a", server("127.0.0.1:1"))
+        addresses = ",".join(member.address for member in members)
+        async with Followed(f"etcd:///svc?endpoints={addresses}") as source:
+            await until("the first", lambda: source.endpoints == [("127.0.0.1:1", 1)])
+            members[0].stop()
+            await until("a leader", members[1].ready)
+            members[1].put("svc/b", server("127.0.0.1:2"))
+            await until("the second", lambda: source.endpoints == [("127.0.0.1:1", 1), ("127.0.0.1:2", 1)])
+            members[1].stop()
+            await until("the end of the majority", lambda: source.trouble)
+            assert source.endpoints == [("127.0.0.1:1", 1), ("127.0.0.1:2", 1)]
+    finally:
+        for member in members:
+            member.stop()
+
+
 async def test_who_may_not_read_is_told_so(etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch) -> None:
     etcd.put("svc/a", server("127.0.0.1:1"))
     etcd.put("other/a", server("127.0.0.1:2"))

@@ -72,7 +72,7 @@ def _entry(name: str, status: str, service: Mapping[str, Any], node: Mapping[str
 
 def _status(checks: object) -> str:
     """The worst of an instance's checks: `passing`, `warning` or `critical`."""
-    statuses = {_mapping(check).get("Status") for check in checks} if isinstance(checks, list) else set()
+    statuses = [_mapping(check).get("Status") for check in checks] if isinstance(checks, list) else []
     return next((status for status in ("critical", "warning") if status in statuses), "passing")
 
 
