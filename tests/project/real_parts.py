@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BUILT_PARTS = Path(__file__).parents[2] / ".cache" / "bin"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate" / "parts"
+"""What was built, by version: the user's, so that another clone finds it."""
 SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
 """Where Debian puts servers, and ordinary users' PATH does not look."""
 GO_LANGUAGE = "1.22"
@@ -43,6 +44,11 @@ class Part:
     package: str = ""
     module: str = ""
     replacing: bool = False
+
+    @property
+    def place(self) -> Path:
+        """The folder of a program that is built."""
+        return CACHE / self.module.rpartition("@")[2]
 
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -88,7 +94,8 @@ def main(programs: Sequence[str]) -> int:
 
 def find(program: str) -> str | None:
     """The program's path, if it is installed or was built here."""
-    return shutil.which(program, path=os.pathsep.join((str(BUILT_PARTS), os.environ.get("PATH", ""), SYSTEM_PROGRAMS)))
+    built = [str(part.place) for part in PARTS if part.module and part.program == program]
+    return shutil.which(program, path=os.pathsep.join((*built, os.environ.get("PATH", ""), SYSTEM_PROGRAMS)))
 
 
 def obtain(part: Part, apt: Apt) -> str:
@@ -126,9 +133,9 @@ def build(part: Part) -> None:
     """Raises Absent without Go, or with the last line that it said."""
     if shutil.which("go") is None:
         raise Absent(f"needs Go to build {part.module}")
-    BUILT_PARTS.mkdir(parents=True, exist_ok=True)
+    part.place.mkdir(parents=True, exist_ok=True)
     if not part.replacing:
-        run("go", "install", part.module, GOBIN=str(BUILT_PARTS))
+        run("go", "install", part.module, GOBIN=str(part.place))
         return
     # As a dependency of an empty module the program is built with the versions that its own requirements name.
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +143,7 @@ def build(part: Part) -> None:
         run("go", "mod", "edit", f"-go={GO_LANGUAGE}", folder=folder)
         run("go", "get", part.module, folder=folder)
         package = part.module.partition("@")[0]
-        run("go", "build", "-o", str(BUILT_PARTS / part.program), package, folder=folder)
+        run("go", "build", "-o", str(part.place / part.program), package, folder=folder)
 
 
 def build_kubernetes(part: Part) -> None:
@@ -145,7 +152,7 @@ def build_kubernetes(part: Part) -> None:
     if shutil.which("go") is None:
         raise Absent(f"needs Go to build {part.module}")
     package, _, version = part.module.partition("@")
-    BUILT_PARTS.mkdir(parents=True, exist_ok=True)
+    part.place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         go_mod = f"module built\n\ngo 1.24.0\n\nrequire {KUBERNETES} {version}\n"
@@ -163,7 +170,7 @@ def build_kubernetes(part: Part) -> None:
         built = place / part.program
         build_it = (*go, "build", "-p", "2", "-ldflags", "-s -w", "-o", str(built), ".")
         run("nice", "-n", "15", *build_it, timeout=KUBERNETES_TIMEOUT)
-        shutil.move(built, BUILT_PARTS / part.program)
+        shutil.move(built, part.place / part.program)
 
 
 def run(*command: str, timeout: float = TIMEOUT, folder: str | None = None, **environment: str) -> str:
