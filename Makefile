@@ -114,7 +114,7 @@ compile_group = $(bin)/uv --quiet pip compile --universal --python-version 3.11 
 	--constraints requirements/develop.lock --group
 
 .PHONY: clean
-clean: ## Remove all that was built; what cargo and Go built for the tests stays in .cache and ~/.cache/tidegate
+clean: ## Remove all that was built; real parts stay in .cache and ~/.cache/tidegate
 	rm -rf .venv dist bench/results .tidegate $(addsuffix /target,$(rust_trees))
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(wildcard $(python_sources)) -name __pycache__ -prune -exec rm -rf {} +
