@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.project.real_parts import PARTS, SYSTEM_PROGRAMS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parent
-BUILT_PARTS = ROOT / ".cache" / "bin"
-SYSTEM_PROGRAMS = "/usr/sbin:/sbin"
-
-
 def pytest_configure() -> None:
     """Puts the parts that `make test-real` built or installed on PATH, for the tests and what they start."""
-    os.environ["PATH"] = os.pathsep.join((str(BUILT_PARTS), os.environ.get("PATH", os.defpath), SYSTEM_PROGRAMS))
+    built = dict.fromkeys(str(part.place) for part in PARTS if part.module)
+    os.environ["PATH"] = os.pathsep.join((*built, os.environ.get("PATH", os.defpath), SYSTEM_PROGRAMS))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
