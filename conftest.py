@@ -13,6 +13,7 @@ from tests.project.real_parts import PARTS, SYSTEM_PROGRAMS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 def pytest_configure() -> None:
     """Puts the parts that `make test-real` built or installed on PATH, for the tests and what they start."""
     built = dict.fromkeys(str(part.place) for part in PARTS if part.module)
