@@ -112,14 +112,14 @@ class Prober:
     """A thread that probes thousands of servers, each at its interval or through `Watch`. It ends with the object."""
 
     def __new__(cls) -> Prober: ...
-    def set(self, id: int, request: bytes, healthy: int, unhealthy: int) -> None:
+    def set(self, id: int, request: bytes, healthy: int, unhealthy: int) -> None:  # noqa: A002
         """Begins to probe a server, or changes how: `request` is as for `probe`, with one target that is an address.
 
         `healthy` and `unhealthy` are the streaks that are told although nothing has changed.
         ValueError: a bad request, or a name that would have to be looked up.
         """
 
-    def remove(self, id: int) -> None:
+    def remove(self, id: int) -> None:  # noqa: A002
         """Probes it no longer; what has been found before may still be told."""
 
     def event_fd(self) -> int:
