@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.discover.registry.back_off import BackOff
+from gateway.discover.back_off import BackOff
+from gateway.discover.registry.http import FIRST_PAUSE
 
 WITHDRAWAL_TIME_OUT = 5.0
 
@@ -70,7 +71,7 @@ async def keep_announced(registration: Registration, stop: asyncio.Event, tell: 
 
 
 async def _work(registration: Registration, tell: Callable[[str], None]) -> None:
-    back_off = BackOff(longest=10.0)
+    back_off = BackOff(FIRST_PAUSE, longest=10.0)
     announced = False
     trouble = ""
     while True:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.discover.back_off import JITTER, BackOff
 from gateway.discover.dns.schedule import (
-    FIRST_PAUSE,
-    JITTER,
-    LONGEST_PAUSE,
     LONGEST_TTL,
     SHORTEST_TTL,
-    BackOff,
     after_answer,
 )
 from gateway.discover.dns.target import DnsTarget, parse
 from gateway.discover.schemes import check, open_source
 from gateway.discover.source import Endpoint, Settings
 from gateway.discover.static import Static
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 @pytest.mark.parametrize(
@@ -95,11 +94,14 @@ def test_the_ttl_says_when_to_ask_again(ttl: float, empty: bool, interval: float
 
 
 def test_pauses_after_failures_grow_to_an_end_and_begin_anew() -> None:
-    back_off = BackOff()
-    pauses = [back_off.failed(0.5) for _ in range(2000)]
+    drawn = 0.5
+    back_off = BackOff(chance=lambda: drawn)
+    pauses = [back_off.next() for _ in range(2000)]
     assert pauses[0] == FIRST_PAUSE
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE
-    assert back_off.failed(1.0) == pytest.approx(LONGEST_PAUSE * (1 + JITTER))
-    back_off.answered()
-    assert back_off.failed(0.0) == pytest.approx(FIRST_PAUSE * (1 - JITTER))
+    drawn = 1.0
+    assert back_off.next() == pytest.approx(LONGEST_PAUSE * (1 + JITTER))
+    back_off.reset()
+    drawn = 0.0
+    assert back_off.next() == pytest.approx(FIRST_PAUSE * (1 - JITTER))

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.discover.back_off import BackOff
 from gateway.discover.kubernetes.api import Api, ApiError, Collection, Event, Expired, Forbidden, Listed
-from gateway.discover.kubernetes.back_off import BackOff
 from gateway.discover.kubernetes.follow import Follower, Kind
 from gateway.discover.kubernetes.source import KubernetesSource
 from gateway.discover.kubernetes.target import Target

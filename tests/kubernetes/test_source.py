@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.configuration.model import LookupFamily
+from gateway.discover.back_off import BackOff
 from gateway.discover.kubernetes.access import Access
-from gateway.discover.kubernetes.back_off import BackOff
 from gateway.discover.kubernetes.http import HttpApi
 from gateway.discover.kubernetes.source import KubernetesSource
 from gateway.discover.kubernetes.target import Target

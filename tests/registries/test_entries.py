@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.discover.address import is_ip
+from gateway.discover.back_off import BackOff
 from gateway.discover.consul.instances import next_index
 from gateway.discover.consul.instances import read as read_instances
 from gateway.discover.etcd.layout import prefix_range, write
 from gateway.discover.etcd.layout import read as read_key
-from gateway.discover.registry.back_off import BackOff
 from gateway.discover.registry.entries import Entry, LeftOut, Read, hint, host_names, merge
 from gateway.discover.source import Endpoint
 

@@ -11,12 +11,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.discover.back_off import BackOff
 from gateway.discover.consul.access import Query
 from gateway.discover.consul.client import Answer, ConsulError
 from gateway.discover.consul.instances import next_index, read
-from gateway.discover.registry.back_off import BackOff
 from gateway.discover.registry.entries import host_names, merge
 from gateway.discover.registry.hosts import Hosts
+from gateway.discover.registry.http import FIRST_PAUSE
 from gateway.discover.source import Failed, Found, Settings, Update
 
 WAIT = 15.0
@@ -40,7 +41,7 @@ class Service:
     connect: Callable[[], AbstractAsyncContextManager[Client]]
 
     async def watch(self) -> AsyncIterator[Update]:
-        back_off = BackOff()
+        back_off = BackOff(FIRST_PAUSE)
         hosts = Hosts(self.settings)
         before: Update | None = None
         index = 0

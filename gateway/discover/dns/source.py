@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.configuration.model import LookupFamily
+from gateway.discover.back_off import BackOff
 from gateway.discover.dns.records import (
     KINDS,
     Addresses,
@@ -19,7 +20,7 @@ from gateway.discover.dns.records import (
     of_addresses,
     of_services,
 )
-from gateway.discover.dns.schedule import BackOff, after_answer
+from gateway.discover.dns.schedule import after_answer
 from gateway.discover.dns.target import DnsTarget
 from gateway.discover.source import Failed, Found, Settings, Update
 
@@ -45,16 +46,16 @@ class DnsName:
     chance: Callable[[], float] = random.random
 
     async def watch(self) -> AsyncIterator[Update]:
-        back_off = BackOff()
+        back_off = BackOff(chance=self.chance)
         known: dict[str, Addresses] = {}
         while True:
             try:
                 lookup = await self._look(known)
             except QuestionFailed as failure:
-                pause = back_off.failed(self.chance())
+                pause = back_off.next()
                 yield Failed(str(failure))
             else:
-                back_off.answered()
+                back_off.reset()
                 empty = not lookup.endpoints
                 pause = after_answer(lookup.ttl, empty, self.target.interval, self.settings.interval)
                 yield Found(lookup.endpoints, lookup.hint)

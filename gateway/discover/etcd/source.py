@@ -13,11 +13,12 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.discover.back_off import BackOff
 from gateway.discover.etcd.client import Changes, EtcdError, Listing, WatchEndedError
 from gateway.discover.etcd.layout import prefix_range, read
-from gateway.discover.registry.back_off import BackOff
 from gateway.discover.registry.entries import Read, host_names, merge
 from gateway.discover.registry.hosts import Hosts
+from gateway.discover.registry.http import FIRST_PAUSE
 from gateway.discover.source import Failed, Found, Settings, Update
 
 QUIET = 10.0
@@ -42,7 +43,7 @@ class Prefix:
     connect: Callable[[], AbstractAsyncContextManager[Client]]
 
     async def watch(self) -> AsyncIterator[Update]:
-        back_off = BackOff()
+        back_off = BackOff(FIRST_PAUSE)
         hosts = Hosts(self.settings)
         before: Update | None = None
         async with self.connect() as client:

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from gateway.discover.back_off import BackOff
 from gateway.discover.kubernetes.api import Absent, Api, ApiError, Collection, Event, Expired, Forbidden
-from gateway.discover.kubernetes.back_off import BackOff
 from gateway.discover.kubernetes.objects import Json, name_of, version_of
 
 log = logging.getLogger("tidegate.discover")

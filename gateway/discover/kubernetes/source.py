@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Self
 
 from gateway.configuration.model import LookupFamily
+from gateway.discover.back_off import BackOff
 from gateway.discover.kubernetes import ports
 from gateway.discover.kubernetes.access import find_access
 from gateway.discover.kubernetes.api import ROLE, Api, Collection
-from gateway.discover.kubernetes.back_off import BackOff
 from gateway.discover.kubernetes.follow import Follower, Kind, View
 from gateway.discover.kubernetes.http import HttpApi
 from gateway.discover.kubernetes.merge import merge

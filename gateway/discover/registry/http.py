@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIME_OUT = 5.0
 TIME_OUT = 5.0
+FIRST_PAUSE = 0.2
+"""Seconds after a first failure: a registry is one hop away and often restarts in turn."""
 LARGEST_ANSWER = 64 << 20
 """Bytes: a hundred thousand endpoints."""
 
