@@ -33,7 +33,7 @@ class Core:
         """Starts `workers` threads (>= 1), which serve nothing until `apply`."""
 
     def apply(self, snapshot: bytes) -> None:
-        """Swaps to a snapshot: the JSON of `core/datapath/src/snapshot/document.rs`.
+        """Swaps to a snapshot: the JSON of `core/datapath/src/snapshot/document/`.
 
         Opens new listeners, closes those that are gone, keeps the others' connections.
         Raises SnapshotError for a bad document, OSError where an address cannot be bound; nothing has changed then.

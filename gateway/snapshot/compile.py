@@ -1,4 +1,4 @@
-"""Compiles the configuration model into the snapshot document of core/datapath/src/snapshot/document.rs."""
+"""Compiles the configuration model into the snapshot document of core/datapath/src/snapshot/document/."""
 
 from __future__ import annotations
 

@@ -1,76 +1,16 @@
 //! From a document to what the workers read.
 
-use super::document::{self, BalancePolicy, Document, HashOn, Limits, RetryOn};
+use super::backend::compile_backend;
+use super::document::{self, Document, Limits};
+use super::{Address, Backend};
 use crate::authenticate::decide::{Authenticator, CompiledAccess};
 use crate::authenticate::store::KeyStore;
-use crate::balance::Policy;
-use crate::balance::priority::Rules;
 use crate::route::table::Table;
-use crate::tls::{ClientSettings, client_settings, server_config};
+use crate::tls::server_config;
 use crate::transcode::descriptors::Descriptors;
 use base64::Engine;
 use rustls::ServerConfig;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Where a socket binds or connects to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// `host:port` with a literal address, or `unix:///path`.
-    pub fn parse(text: &str) -> Result<Address, String> {
-        if let Some(path) = text.strip_prefix("unix://") {
-            if !path.starts_with('/') {
-                return Err(format!("`{text}`: the path of a Unix socket is absolute, as in unix:///run/app.sock"));
-            }
-            return Ok(Address::Unix(path.into()));
-        }
-        text.parse().map(Address::Tcp).map_err(|_| {
-            format!("`{text}` is no address: expected 127.0.0.1:8080, [::1]:8080 or unix:///path (names are resolved before)")
-        })
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Address::Tcp(address) => write!(formatter, "{address}"),
-            Address::Unix(path) => write!(formatter, "unix://{}", path.display()),
-        }
-    }
-}
-
-/// An endpoint as discovery reports it. Weight 0 takes no new requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    pub address: Address,
-    pub weight: u32,
-    pub priority: u32,
-}
-
-pub struct Backend {
-    pub name: String,
-    pub endpoints: Vec<Endpoint>,
-    pub policy: Policy,
-    pub hash_on: Option<HashOn>,
-    pub rules: Rules,
-    /// Failures of one endpoint in a row that are told of; 0: none are.
-    pub outlier_errors: u32,
-    pub authority: Option<String>,
-    pub retry_attempts: u32,
-    pub retry_on: Vec<RetryOn>,
-    pub connect_timeout_ms: u64,
-    pub max_connections: usize,
-    pub max_pending: usize,
-    pub keepalive_time_ms: u64,
-    pub keepalive_timeout_ms: u64,
-    pub tls: Option<ClientSettings>,
-}
 
 pub struct Listener {
     pub name: String,
@@ -244,24 +184,6 @@ fn check_limits(limits: &Limits, faults: &mut Vec<String>) {
     }
 }
 
-/// Endpoints of a backend as discovery reports them.
-pub fn compile_endpoints(endpoints: &[document::Endpoint], path: &str, faults: &mut Vec<String>) -> Vec<Endpoint> {
-    let mut compiled = Vec::with_capacity(endpoints.len());
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        match Address::parse(&endpoint.address) {
-            Ok(Address::Tcp(address)) if address.port() == 0 => {
-                faults
-                    .push(format!("{path}.endpoints[{index}].address: `{address}` has port 0, which nobody serves on"));
-            }
-            Ok(address) => {
-                compiled.push(Endpoint { address, weight: endpoint.weight, priority: endpoint.priority });
-            }
-            Err(fault) => faults.push(format!("{path}.endpoints[{index}].address: {fault}")),
-        }
-    }
-    compiled
-}
-
 fn compile_listeners(listeners: Vec<document::Listener>, faults: &mut Vec<String>) -> Vec<Listener> {
     let mut compiled: Vec<Listener> = Vec::with_capacity(listeners.len());
     for (index, listener) in listeners.into_iter().enumerate() {
@@ -283,47 +205,4 @@ fn compile_listeners(listeners: Vec<document::Listener>, faults: &mut Vec<String
         compiled.push(Listener { name: listener.name, address: listener.address, tls });
     }
     compiled
-}
-
-fn compile_backend(backend: &document::Backend, path: &str, faults: &mut Vec<String>) -> Backend {
-    let tls = match backend.tls.as_ref().map(|tls| client_settings(tls, &format!("{path}.tls"))) {
-        Some(Err(mut own)) => {
-            faults.append(&mut own);
-            None
-        }
-        Some(Ok(settings)) => Some(settings),
-        None => None,
-    };
-    let balance = &backend.balance;
-    let policy = match balance.policy {
-        BalancePolicy::RoundRobin => Policy::RoundRobin,
-        BalancePolicy::LeastRequest => Policy::LeastRequest,
-        BalancePolicy::Random => Policy::Random,
-        BalancePolicy::RingHash => Policy::RingHash,
-        BalancePolicy::Maglev => Policy::Maglev,
-    };
-    if policy.hashes() != balance.hash_on.is_some() {
-        let message = "ring-hash and maglev need what to hash, the others have no use for it";
-        faults.push(format!("{path}.balance.hash_on: {message}"));
-    }
-    Backend {
-        name: backend.name.clone(),
-        policy,
-        outlier_errors: backend.outlier_errors,
-        hash_on: balance.hash_on.clone(),
-        rules: Rules {
-            overprovisioning: balance.priorities.overprovisioning_percent.max(100),
-            panic_threshold: balance.priorities.panic_threshold_percent.min(100),
-        },
-        endpoints: compile_endpoints(&backend.endpoints, path, faults),
-        authority: backend.authority.clone(),
-        retry_attempts: backend.retry.attempts,
-        retry_on: backend.retry.on.clone(),
-        connect_timeout_ms: backend.connect_timeout_ms,
-        max_connections: backend.max_connections.max(1) as usize,
-        max_pending: backend.max_pending as usize,
-        keepalive_time_ms: backend.keepalive_time_ms,
-        keepalive_timeout_ms: backend.keepalive_timeout_ms,
-        tls,
-    }
 }

@@ -1,0 +1,95 @@
+//! From a backend of the document to what pools of connections read.
+
+use super::Address;
+use super::document::{self, BalancePolicy, HashOn, RetryOn};
+use crate::balance::Policy;
+use crate::balance::priority::Rules;
+use crate::tls::{ClientSettings, client_settings};
+
+/// An endpoint as discovery reports it. Weight 0 takes no new requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: Address,
+    pub weight: u32,
+    pub priority: u32,
+}
+
+pub struct Backend {
+    pub name: String,
+    pub endpoints: Vec<Endpoint>,
+    pub policy: Policy,
+    pub hash_on: Option<HashOn>,
+    pub rules: Rules,
+    /// Failures of one endpoint in a row that are told of; 0: none are.
+    pub outlier_errors: u32,
+    pub authority: Option<String>,
+    pub retry_attempts: u32,
+    pub retry_on: Vec<RetryOn>,
+    pub connect_timeout_ms: u64,
+    pub max_connections: usize,
+    pub max_pending: usize,
+    pub keepalive_time_ms: u64,
+    pub keepalive_timeout_ms: u64,
+    pub tls: Option<ClientSettings>,
+}
+
+/// Endpoints of a backend as discovery reports them.
+pub fn compile_endpoints(endpoints: &[document::Endpoint], path: &str, faults: &mut Vec<String>) -> Vec<Endpoint> {
+    let mut compiled = Vec::with_capacity(endpoints.len());
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        match Address::parse(&endpoint.address) {
+            Ok(Address::Tcp(address)) if address.port() == 0 => {
+                faults
+                    .push(format!("{path}.endpoints[{index}].address: `{address}` has port 0, which nobody serves on"));
+            }
+            Ok(address) => {
+                compiled.push(Endpoint { address, weight: endpoint.weight, priority: endpoint.priority });
+            }
+            Err(fault) => faults.push(format!("{path}.endpoints[{index}].address: {fault}")),
+        }
+    }
+    compiled
+}
+
+pub(super) fn compile_backend(backend: &document::Backend, path: &str, faults: &mut Vec<String>) -> Backend {
+    let tls = match backend.tls.as_ref().map(|tls| client_settings(tls, &format!("{path}.tls"))) {
+        Some(Err(mut own)) => {
+            faults.append(&mut own);
+            None
+        }
+        Some(Ok(settings)) => Some(settings),
+        None => None,
+    };
+    let balance = &backend.balance;
+    let policy = match balance.policy {
+        BalancePolicy::RoundRobin => Policy::RoundRobin,
+        BalancePolicy::LeastRequest => Policy::LeastRequest,
+        BalancePolicy::Random => Policy::Random,
+        BalancePolicy::RingHash => Policy::RingHash,
+        BalancePolicy::Maglev => Policy::Maglev,
+    };
+    if policy.hashes() != balance.hash_on.is_some() {
+        let message = "ring-hash and maglev need what to hash, the others have no use for it";
+        faults.push(format!("{path}.balance.hash_on: {message}"));
+    }
+    Backend {
+        name: backend.name.clone(),
+        policy,
+        outlier_errors: backend.outlier_errors,
+        hash_on: balance.hash_on.clone(),
+        rules: Rules {
+            overprovisioning: balance.priorities.overprovisioning_percent.max(100),
+            panic_threshold: balance.priorities.panic_threshold_percent.min(100),
+        },
+        endpoints: compile_endpoints(&backend.endpoints, path, faults),
+        authority: backend.authority.clone(),
+        retry_attempts: backend.retry.attempts,
+        retry_on: backend.retry.on.clone(),
+        connect_timeout_ms: backend.connect_timeout_ms,
+        max_connections: backend.max_connections.max(1) as usize,
+        max_pending: backend.max_pending as usize,
+        keepalive_time_ms: backend.keepalive_time_ms,
+        keepalive_timeout_ms: backend.keepalive_timeout_ms,
+        tls,
+    }
+}

@@ -1,0 +1,25 @@
+//! Values for what a document leaves out; serde asks for them by path.
+
+pub(super) fn one() -> u32 {
+    1
+}
+
+pub(super) fn sixteen() -> u32 {
+    16
+}
+
+pub(super) fn thousand() -> u32 {
+    1000
+}
+
+pub(super) fn sixty() -> u64 {
+    60
+}
+
+pub(super) fn five_seconds() -> u64 {
+    5_000
+}
+
+pub(super) fn twenty_seconds() -> u64 {
+    20_000
+}
