@@ -1,0 +1,79 @@
+"""From a request to its method, and its answer."""
+
+from __future__ import annotations
+
+import re
+
+from infra.twin.api import masks
+from infra.twin.api.call import Answer, Call, Request, answer_refused
+from infra.twin.api.methods import ResourceMethods
+from infra.twin.api.others import HealthOf, OtherMethods, not_a_method
+from infra.twin.discovery.body import Fault
+from infra.twin.discovery.document import Matched, compute_v1
+from infra.twin.engine import Engine
+from infra.twin.mutate import Mutations
+from infra.twin.places import Places
+from infra.twin.refused import Refused, bad_request, not_implemented
+
+
+class Api:
+    """Answers one request after the other; never blocks but for its store."""
+
+    def __init__(self, engine: Engine, places: Places, health: HealthOf, *, strict: bool = False) -> None:
+        self._engine = engine
+        self._document = compute_v1()
+        mutations = Mutations(self._document, engine.world, strict)
+        self._resources = ResourceMethods(engine, mutations, places)
+        self._others = OtherMethods(engine, mutations, places, health)
+
+    def answer(self, request: Request) -> Answer:
+        """Whatever was asked, there is an answer."""
+        self._engine.advance(request.now)
+        try:
+            return self._masked(request, self._answer(request))
+        except Refused as refused:
+            return answer_refused(refused)
+
+    def due(self, request: Request) -> float | None:
+        """When the operation that a request waits for is done; None: it waits for none."""
+        matched = self._document.match(request.verb, request.path)
+        if matched is None or matched.method.action != "wait":
+            return None
+        operation = self._engine.operations.get(matched.parameters.get("operation", ""))
+        return operation.due if operation else None
+
+    def _answer(self, request: Request) -> Answer:
+        matched = self._document.match(request.verb, request.path)
+        if matched is None:
+            verbs = self._document.verbs(request.path)
+            if not verbs:
+                raise not_a_method(request.path)
+            body = answer_refused(Refused(405, [Fault("", f"Only {', '.join(verbs)} is known here.", "badRequest")]))
+            return Answer(405, body.body, headers={"Allow": ", ".join(verbs)})
+        _check_parameters(matched)
+        call = Call(matched.method, matched.parameters, request)
+        method = self._resources.find(call) or self._others.find(call)
+        if method is None:
+            raise not_implemented(matched.method.name)
+        return method(call)
+
+    def _masked(self, request: Request, answer: Answer) -> Answer:
+        text = request.query.get("fields", "")
+        if not text or answer.status != 200:
+            return answer
+        try:
+            body = masks.apply(masks.parse(text), answer.body)
+        except ValueError as error:
+            raise bad_request([Fault("fields", str(error), "invalidParameter")]) from error
+        return Answer(answer.status, body, answer.ignored, answer.nulls)
+
+
+def _check_parameters(matched: Matched) -> None:
+    faults = []
+    for name, value in matched.parameters.items():
+        pattern = matched.method.parameters[name].get("pattern")
+        if pattern and not re.fullmatch(pattern, value):
+            message = f"Invalid value for field '{name}': '{value[:200]}'. Must be a match of regex '{pattern}'"
+            faults.append(Fault(name, message))
+    if faults:
+        raise bad_request(faults)

@@ -1,0 +1,143 @@
+"""The filters of lists, in both of Google's languages.
+
+name eq web-.*          legacy: `eq` and `ne`, with a regular expression that matches the whole value
+(status = "DONE") AND NOT labels.env:test      `=`, `!=`, `<`, `<=`, `>`, `>=`, `:`, `eq`, `ne`; AND is implied
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Test = Callable[[Mapping[str, Any]], bool]
+
+LONGEST = 2048
+DEEPEST = 20
+
+_TOKEN = re.compile(r"""\s*(?:(?P<mark>[()]|!=|<=|>=|[=<>:])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()=<>:!"]+))""")
+_OPERATORS = ("=", "!=", "<", "<=", ">", ">=", ":", "eq", "ne")
+_REPEATED = re.compile(r"\([^()]*[*+{][^()]*\)[*+{]")
+
+
+def parse(text: str) -> Test:
+    """A test of a resource as it is answered; an empty filter passes everything. ValueError: it is none."""
+    if len(text) > LONGEST:
+        raise ValueError(f"it is longer than {LONGEST} characters")
+    tokens = _tokens(text)
+    if not tokens:
+        return lambda _: True
+    reader = _Reader(tokens)
+    test = reader.either(0)
+    if reader.at < len(tokens):
+        raise ValueError(f"'{tokens[reader.at][1]}' was not expected")
+    return test
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    tokens, at = [], 0
+    text = text.rstrip()
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None or found.lastgroup is None:
+            raise ValueError(f"'{text[at : at + 20]}' was not expected")
+        value = found[found.lastgroup]
+        tokens.append((found.lastgroup, re.sub(r"\\(.)", r"\1", value) if found.lastgroup == "quoted" else value))
+        at = found.end()
+    return tokens
+
+
+@dataclass(slots=True)
+class _Reader:
+    tokens: list[tuple[str, str]]
+    at: int = 0
+
+    def peek(self) -> tuple[str, str]:
+        return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "the end")
+
+    def take(self) -> tuple[str, str]:
+        token = self.peek()
+        self.at += 1
+        return token
+
+    def either(self, depth: int) -> Test:
+        tests = [self.all(depth)]
+        while self.peek() == ("word", "OR"):
+            self.take()
+            tests.append(self.all(depth))
+        return tests[0] if len(tests) == 1 else lambda resource: any(test(resource) for test in tests)
+
+    def all(self, depth: int) -> Test:
+        tests = [self.one(depth)]
+        while self.peek() not in (("end", "the end"), ("mark", ")"), ("word", "OR")):
+            if self.peek() == ("word", "AND"):
+                self.take()
+            tests.append(self.one(depth))
+        return tests[0] if len(tests) == 1 else lambda resource: all(test(resource) for test in tests)
+
+    def one(self, depth: int) -> Test:
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+        if self.peek() == ("word", "NOT"):
+            self.take()
+            negated = self.one(depth + 1)
+            return lambda resource: not negated(resource)
+        if self.peek() == ("mark", "("):
+            self.take()
+            inner = self.either(depth + 1)
+            if self.take() != ("mark", ")"):
+                raise ValueError("a ) is missing")
+            return inner
+        return self.comparison()
+
+    def comparison(self) -> Test:
+        (kind, field), (_, operator), (value_kind, value) = self.take(), self.take(), self.take()
+        if kind != "word" or operator not in _OPERATORS or value_kind not in ("word", "quoted"):
+            raise ValueError(f"a comparison such as name = web was expected, not '{field} {operator} {value}'")
+        compare = _comparison(operator, value)
+        return lambda resource: compare(_at(resource, field))
+
+
+def _at(resource: Mapping[str, Any], field: str) -> Any:
+    value: Any = resource
+    for step in field.split("."):
+        if isinstance(value, list):
+            value = [member.get(step) for member in value if isinstance(member, Mapping)]
+        else:
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _comparison(operator: str, wanted: str) -> Callable[[Any], bool]:
+    if operator in ("eq", "ne"):
+        if _REPEATED.search(wanted):
+            raise ValueError(f"'{wanted}' repeats what repeats")
+        try:
+            pattern = re.compile(wanted)
+        except re.error as error:
+            raise ValueError(f"'{wanted}' is no regular expression: {error}") from error
+        return lambda value: (pattern.fullmatch(_text(value)) is not None) == (operator == "eq")
+    if operator in ("=", "!="):
+        pattern = re.compile(".*".join(re.escape(part) for part in wanted.split("*")), re.DOTALL)
+        return lambda value: (pattern.fullmatch(_text(value)) is not None) == (operator == "=")
+    if operator == ":":
+        return lambda value: value is not None and (wanted == "*" or wanted.lower() in _text(value).lower())
+    return lambda value: value is not None and _ordered(operator, value, wanted)
+
+
+def _ordered(operator: str, value: Any, wanted: str) -> bool:
+    left: Any = _text(value)
+    right: Any = wanted
+    with contextlib.suppress(ValueError):
+        left, right = float(left), float(wanted)
+    return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

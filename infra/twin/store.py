@@ -1,0 +1,174 @@
+"""Where the twin's state survives: one SQLite file, written in one transaction for each mutation."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from infra.twin.operation import Failure, Operation
+from infra.twin.resources.key import Key
+from infra.twin.world import Change, Endpoint, World, load
+
+MOST_REQUESTS = 10_000
+"""Lines of the log of requests that are kept, and operations that are done."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS resource (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS endpoint (
+    position INTEGER PRIMARY KEY,
+    key TEXT NOT NULL, ip_address TEXT NOT NULL, port INTEGER NOT NULL, instance TEXT NOT NULL,
+    UNIQUE (key, ip_address, port, instance)
+);
+CREATE TABLE IF NOT EXISTS operation (
+    number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, body TEXT NOT NULL, applied INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS request (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_ATTACH = "INSERT OR IGNORE INTO endpoint (key, ip_address, port, instance) VALUES (?, ?, ?, ?)"
+_DETACH = "DELETE FROM endpoint WHERE key = ? AND ip_address = ? AND port = ? AND instance = ?"
+_FORGET = """
+DELETE FROM operation WHERE applied AND number IN (SELECT number FROM operation ORDER BY number DESC LIMIT -1 OFFSET ?)
+"""
+
+
+class Store:
+    """Synchronous; a mutation takes a fraction of a millisecond."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Opens or makes the file; None keeps everything in memory. OSError: it cannot be used."""
+        try:
+            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: the twin's state cannot be kept there: {error}.") from error
+
+    def close(self) -> None:
+        """Nothing is lost without it."""
+        self._database.close()
+
+    def world(self) -> World:
+        """The resources as they were committed."""
+        resources = self._database.execute("SELECT key, body FROM resource")
+        endpoints = self._database.execute("SELECT key, ip_address, port, instance FROM endpoint ORDER BY position")
+        return load(
+            ((_key(key), json.loads(body)) for key, body in resources),
+            ((_key(key), Endpoint(address, port, instance)) for key, address, port, instance in endpoints),
+        )
+
+    def operations(self) -> Iterator[tuple[Operation, bool]]:
+        """(operation, whether its change is made), the oldest first."""
+        for body, applied in self._database.execute("SELECT body, applied FROM operation ORDER BY number"):
+            yield _operation(json.loads(body)), bool(applied)
+
+    def counter(self, name: str) -> int:
+        """0 where it never was written."""
+        found = self._database.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
+        return int(found[0]) if found else 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Everything or nothing."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield Transaction(self._database)
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def log(self, body: dict[str, Any]) -> None:
+        """Adds a request to the log; the oldest go."""
+        cursor = self._database.execute("INSERT INTO request (body) VALUES (?)", (json.dumps(body),))
+        if cursor.lastrowid and cursor.lastrowid % 100 == 0:
+            self._database.execute("DELETE FROM request WHERE number <= ?", (cursor.lastrowid - MOST_REQUESTS,))
+
+    def requests(self, after: int, most: int) -> list[dict[str, Any]]:
+        """The log from a number on, the oldest first."""
+        found = self._database.execute(
+            "SELECT number, body FROM request WHERE number > ? ORDER BY number LIMIT ?", (after, most)
+        )
+        return [{"number": number, **json.loads(body)} for number, body in found]
+
+
+class Transaction:
+    """What can be written in one."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def make(self, change: Change) -> None:
+        """Writes what a change leaves."""
+        key = str(change.key)
+        if change.after is None:
+            self._database.execute("DELETE FROM resource WHERE key = ?", (key,))
+            self._database.execute("DELETE FROM endpoint WHERE key = ?", (key,))
+            return
+        self._database.execute("INSERT OR REPLACE INTO resource VALUES (?, ?)", (key, json.dumps(change.after)))
+        self._many(_DETACH, key, change.detached)
+        self._many(_ATTACH, key, change.attached)
+
+    def _many(self, statement: str, key: str, endpoints: Iterable[Endpoint]) -> None:
+        rows = [(key, endpoint.ip_address, endpoint.port, endpoint.instance) for endpoint in endpoints]
+        self._database.executemany(statement, rows)
+
+    def operation(self, operation: Operation, *, applied: bool) -> None:
+        """Writes an operation, or that its change is made; the oldest that are done go."""
+        row = (operation.number, operation.name, json.dumps(_body(operation)), applied)
+        self._database.execute("INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?)", row)
+        if operation.number % 100 == 0:
+            self._database.execute(_FORGET, (MOST_REQUESTS,))
+
+    def count(self, name: str, value: int) -> None:
+        """Sets a counter."""
+        self._database.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (name, value))
+
+
+def _key(text: str) -> Key:
+    _, project, *scope, collection, name = text.split("/")
+    return Key(project, "/".join(scope), collection, name)
+
+
+def _body(operation: Operation) -> dict[str, Any]:
+    change = operation.change
+    return {
+        "name": operation.name,
+        "number": operation.number,
+        "kind": operation.kind,
+        "target": str(operation.target),
+        "target_id": operation.target_id,
+        "started": operation.started,
+        "due": operation.due,
+        "after": change.after,
+        "attached": [asdict(endpoint) for endpoint in change.attached],
+        "detached": [asdict(endpoint) for endpoint in change.detached],
+        "failure": asdict(operation.failure) if operation.failure else None,
+        "request_id": operation.request_id,
+    }
+
+
+def _operation(body: dict[str, Any]) -> Operation:
+    target = _key(body["target"])
+
+    def endpoints(name: str) -> tuple[Endpoint, ...]:
+        return tuple(Endpoint(**entry) for entry in body[name])
+
+    return Operation(
+        name=body["name"],
+        number=body["number"],
+        kind=body["kind"],
+        target=target,
+        target_id=body["target_id"],
+        started=body["started"],
+        due=body["due"],
+        change=Change(target, body["after"], endpoints("attached"), endpoints("detached")),
+        failure=Failure(**body["failure"]) if body["failure"] else None,
+        request_id=body["request_id"],
+    )
