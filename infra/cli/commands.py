@@ -31,6 +31,13 @@ COMMANDS: tuple[Command, ...] = (
         module="infra.cli.token",
     ),
     Command(
+        name="twin",
+        group="Try it out",
+        summary="Stand in for Google's Compute API, for gcloud, Terraform and clients to work on.",
+        example="tidegate twin --port 8085 --state twin.db",
+        module="infra.cli.twin",
+    ),
+    Command(
         name="gateway",
         group="Serve",
         summary="Authenticate, transcode and forward requests to a gRPC service.",

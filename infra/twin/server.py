@@ -1,4 +1,4 @@
-"""The twin's HTTP server: the Compute API under /compute/v1/, and the twin's own pages under /twin/v1/."""
+"""The twin's HTTP server: Google's end points, and the twin's own pages under /twin/v1/."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from infra.twin import credentials, faults
 from infra.twin.api.call import MOST_BODY, Answer, Request
 from infra.twin.api.dispatch import Api
+from infra.twin.engine import Engine
+from infra.twin.faults import CutError, Interruption
 from infra.twin.quota import ReadQuota
 from infra.twin.store import Store
 
@@ -22,21 +26,33 @@ MOST_LOGGED = 1_000
 """Lines of the log in one answer."""
 
 
-class CutError(Exception):
-    """The connection is to be cut instead of answered."""
-
-
 class TwinServer:
     """Serves until it is closed."""
 
-    def __init__(self, api: Api, store: Store, quota: ReadQuota, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        api: Api,
+        engine: Engine,
+        store: Store,
+        quota: ReadQuota,
+        tokens: credentials.Tokens,
+        project: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._api = api
+        self._engine = engine
         self._store = store
         self._quota = quota
+        self._tokens = tokens
         self._now = now
+        self._interruption = Interruption()
+        engine.settings.interrupt = self._interruption
         application = web.Application(client_max_size=MOST_BODY)
         application.router.add_route("*", "/compute/v1/{path:.*}", self._compute)
         application.router.add_get("/twin/v1/requests", self._requests)
+        application.router.add_get("/twin/v1/faults", self._show_faults)
+        application.router.add_post("/twin/v1/faults", self._set_faults)
+        application.router.add_routes(credentials.routes(tokens, project))
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     async def start(self, host: str, port: int) -> str:
@@ -55,7 +71,7 @@ class TwinServer:
         try:
             body = await received.read()
         except web.HTTPRequestEntityTooLarge:
-            return _response(_too_large())
+            return _response(_error(413, "global", "uploadTooLarge", f"The body is over {MOST_BODY} bytes long."))
         request = Request(
             verb=received.method,
             path=received.raw_path.partition("?")[0].removeprefix("/compute/v1/"),
@@ -64,12 +80,29 @@ class TwinServer:
             base=f"{received.scheme}://{received.host}/compute/v1",
             now=self._now(),
         )
+        if self._tokens.required and not self._tokens.is_good(received.headers.get("Authorization", "")):
+            message = "Request had invalid authentication credentials."
+            return _response(_error(401, "global", "authError", message))
         try:
             answer = await self._answer(request)
         except CutError:
             if received.transport is not None:
                 received.transport.abort()
-            raise
+            return web.Response(status=500)
+        self._log(request, answer)
+        return _response(answer)
+
+    async def _answer(self, request: Request) -> Answer:
+        if request.verb == "GET" and not self._quota.take(request.now):
+            message = "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute'."
+            return _error(403, "usageLimits", "rateLimitExceeded", message)
+        due = self._api.due(request)
+        if due is not None:
+            await asyncio.sleep(min(max(0.0, due - request.now), LONGEST_WAIT))
+            request = replace(request, now=max(self._now(), min(due, request.now + LONGEST_WAIT)))
+        return self._api.answer(request)
+
+    def _log(self, request: Request, answer: Answer) -> None:
         self._store.log(
             {
                 "time": request.now,
@@ -81,23 +114,24 @@ class TwinServer:
                 "nulls": answer.nulls,
             }
         )
-        return _response(answer)
-
-    async def _answer(self, request: Request) -> Answer:
-        if request.verb == "GET" and not self._quota.take(request.now):
-            return _rate_limited()
-        due = self._api.due(request)
-        if due is not None:
-            await asyncio.sleep(min(max(0.0, due - request.now), LONGEST_WAIT))
-            request = Request(
-                request.verb, request.path, request.query, request.body, request.base, max(self._now(), request.now)
-            )
-        return self._api.answer(request)
 
     async def _requests(self, received: web.Request) -> web.Response:
         after = received.query.get("after", "0")
         first = int(after) if after.isascii() and after.isdigit() else 0
         return web.json_response({"requests": self._store.requests(first, MOST_LOGGED)})
+
+    async def _show_faults(self, _: web.Request) -> web.Response:
+        waiting = len(self._engine.settings.failures)
+        body = {"mutations": self._engine.mutations, "operations": waiting, "interrupt": self._interruption.json()}
+        return web.json_response(body)
+
+    async def _set_faults(self, received: web.Request) -> web.Response:
+        try:
+            wanted = faults.read(await received.json())
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        faults.arm(wanted, self._engine, self._interruption)
+        return await self._show_faults(received)
 
 
 def _response(answer: Answer) -> web.Response:
@@ -105,13 +139,6 @@ def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, text=text, content_type="application/json", headers=answer.headers)
 
 
-def _too_large() -> Answer:
-    message = f"Request payload size exceeds the limit: {MOST_BODY} bytes."
-    errors = [{"domain": "global", "reason": "uploadTooLarge", "message": message}]
-    return Answer(413, {"error": {"code": 413, "message": message, "errors": errors}})
-
-
-def _rate_limited() -> Answer:
-    message = "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute'."
-    errors = [{"domain": "usageLimits", "reason": "rateLimitExceeded", "message": message}]
-    return Answer(403, {"error": {"code": 403, "message": message, "errors": errors}})
+def _error(code: int, domain: str, reason: str, message: str) -> Answer:
+    errors = [{"domain": domain, "reason": reason, "message": message}]
+    return Answer(code, {"error": {"code": code, "message": message, "errors": errors}})
