@@ -1,0 +1,1 @@
+"""Google's front end: what carries traffic by the resources of the API."""
