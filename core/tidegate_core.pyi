@@ -89,6 +89,8 @@ class Core:
 
         {"event": "keys-wanted", "provider": id, "kid": str | null}
         {"event": "outlier", "backend": name, "address": str, "consecutive": int}
+        {"event": "endpoint-lost", "backend": name, "address": str}: it could not be connected to, or a connection to it
+            ended; of those within 100 ms each worker tells one for a backend
         {"event": "log", "severity": "INFO" | "WARNING" | "ERROR", "message": str, ...}
         """
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 from gateway.balance.book import HealthBook
 from gateway.balance.outliers import Outliers
 from gateway.configuration.model import GatewayConfig
-from gateway.core import Core, CoreFactory, KeysWanted, OutlierSeen, open_core, read_event
+from gateway.core import Core, CoreFactory, EndpointLost, KeysWanted, OutlierSeen, open_core, read_event
 from gateway.discover.directory import Directory, Endpoints
 from gateway.discover.resolve import Resolve, resolve
 from gateway.keys.fetcher import Fetch, Fetcher
@@ -234,6 +234,8 @@ class Gateway:
                 self._keys.want(event.provider)
             elif isinstance(event, OutlierSeen):
                 self._outliers.seen(event)
+            elif isinstance(event, EndpointLost):
+                self._directory.refresh(event.backend)
             else:
                 level = logging.getLevelNamesMapping().get(event.severity, logging.WARNING)
                 core_log.log(level, "%s", event.message, extra={FIELDS: dict(event.fields)})
