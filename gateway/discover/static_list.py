@@ -39,6 +39,12 @@ def open_source(target: str, settings: Settings) -> StaticList:
     return StaticList(parse(target), settings)
 
 
+def server_name(target: str) -> str:
+    """The first entry's host."""
+    address = parse(target)[0].address
+    return "" if address.startswith("unix:") else split(address)[0].rstrip(".")
+
+
 def parse(target: str) -> tuple[Endpoint, ...]:
     """The entries of a list, once each; an `address` may be `name:port`.
 

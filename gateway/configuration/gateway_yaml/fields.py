@@ -78,7 +78,11 @@ _BACKEND = Record(
                 {
                     "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
                     "client": Field(_KEY_PAIR, "Shown to the backend."),
-                    "serverName": Field(_NAME, "Default: the first target's host."),
+                    "serverName": Field(
+                        _NAME,
+                        "In the backend's certificate. Default: the first target's host, the name that DNS is asked"
+                        " for, or SERVICE.NAMESPACE.svc.",
+                    ),
                 }
             ),
             "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults.",
