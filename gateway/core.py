@@ -23,6 +23,7 @@ class Core(Protocol):
     def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None: ...
     def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None: ...
     def set_health(self, backend: str, states: list[tuple[str, HealthState]]) -> None: ...
+    def tallies(self, backend: str) -> list[tuple[str, int, int, int]]: ...
     def set_keys(self, provider: str, jwks: str) -> int: ...
     def fail_keys(self, provider: str) -> None: ...
     def drop_keys(self, provider: str) -> None: ...
@@ -67,6 +68,14 @@ class OutlierSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointLost:
+    """An endpoint could not be connected to, or a connection to it ended."""
+
+    backend: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """Something that the core wants an operator to read."""
 
@@ -75,7 +84,7 @@ class LogLine:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-def read_event(text: str) -> KeysWanted | OutlierSeen | LogLine:
+def read_event(text: str) -> KeysWanted | OutlierSeen | EndpointLost | LogLine:
     """Reads one event of `Core.poll_events`; one of an unknown kind becomes a warning."""
     event = json.loads(text)
     match event.pop("event", None):
@@ -83,6 +92,8 @@ def read_event(text: str) -> KeysWanted | OutlierSeen | LogLine:
             return KeysWanted(provider=event["provider"], key_id=event.get("kid"))
         case "outlier":
             return OutlierSeen(event["backend"], event["address"], event["consecutive"])
+        case "endpoint-lost":
+            return EndpointLost(event["backend"], event["address"])
         case "log":
             return LogLine(severity=event.pop("severity"), message=event.pop("message"), fields=event)
         case other:

@@ -20,8 +20,9 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gateway.balance.book import HealthBook
+from gateway.balance.outliers import Outliers
 from gateway.configuration.model import GatewayConfig
-from gateway.core import Core, CoreFactory, KeysWanted, OutlierSeen, open_core, read_event
+from gateway.core import Core, CoreFactory, EndpointLost, KeysWanted, OutlierSeen, open_core, read_event
 from gateway.discover.directory import Directory, Endpoints
 from gateway.discover.resolve import Resolve, resolve
 from gateway.keys.fetcher import Fetch, Fetcher
@@ -181,6 +182,7 @@ class Gateway:
             backends=self._directory.reports(),
             reloads=self.reloads(),
             warnings=self._warnings,
+            ejections=self._outliers.reports(),
             health={known.name: self._health.states(known.name) for known in self._serving.config.backends},
         )
 
@@ -194,6 +196,7 @@ class Gateway:
         self._keys = KeyRefresher(self._core, fetch)
         self._directory = Directory(self._core, self._parts.resolve)
         self._health = HealthBook(self._core, self._directory.addresses)
+        self._outliers = Outliers(self._core, self._health, self._directory.addresses)
         self._drain = Drain(self._core, self._drain_policy)
         self._listen_to_core()
         self._tasks = asyncio.create_task(self._run_long_tasks(), name="gateway")
@@ -205,6 +208,7 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._directory.run(), name="discover")
             tasks.create_task(self._health.run(), name="health")
+            tasks.create_task(self._outliers.run(), name="outliers")
             tasks.create_task(self._keys.run(), name="keys")
 
     async def _start_admin(self) -> None:
@@ -229,7 +233,9 @@ class Gateway:
             if isinstance(event, KeysWanted):
                 self._keys.want(event.provider)
             elif isinstance(event, OutlierSeen):
-                self._health.outlier(event)
+                self._outliers.seen(event)
+            elif isinstance(event, EndpointLost):
+                self._directory.refresh(event.backend)
             else:
                 level = logging.getLevelNamesMapping().get(event.severity, logging.WARNING)
                 core_log.log(level, "%s", event.message, extra={FIELDS: dict(event.fields)})
@@ -246,6 +252,7 @@ class Gateway:
             log.warning("Another status port, admin address or number of workers takes effect at the next start.")
         self._directory.commit(endpoints)
         self._health.commit(config.backends)
+        self._outliers.commit(config.backends)
         self._keys.commit()
         self._serving = _Serving(config, version, snapshot, dict(self._core.listeners()))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.admin.facts import Facts
+from gateway.balance.outliers import EjectionReport, Standing
 from gateway.core import Core
 
 Json = dict[str, Any]
@@ -37,6 +39,7 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
 
 def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
     known = {health.endpoint: health for health in facts.health.get(backend, ())}
+    ejections = facts.ejections.get(backend, EjectionReport()).standing
     merged: dict[str, Json] = {}
     for endpoint in (endpoint for pool in pools for endpoint in pool["endpoints"]):
         address = endpoint["address"]
@@ -48,9 +51,11 @@ def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
                 "priority": endpoint.get("priority", 0),
                 "health": endpoint.get("health", "unknown"),
                 "ejected": health is not None and health.ejected_until is not None,
+                "ejection": _ejection(ejections.get(address)),
                 "state": "draining" if endpoint.get("weight", 1) == 0 else "active",
                 "failing": False,
                 "answered": endpoint.get("answered", 0),
+                "erred": endpoint.get("erred", 0),
                 "failed": endpoint.get("failed", 0),
                 **dict.fromkeys(_SUMMED, 0),
             }
@@ -60,3 +65,15 @@ def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
             row[name] += endpoint.get(name, 0)
     # An endpoint that is gone is shown while something of it is left.
     return [row for row in merged.values() if row["state"] == "active" or row["connections"]]
+
+
+def _ejection(standing: Standing | None) -> Json | None:
+    if standing is None:
+        return None
+    until = datetime.now(UTC) + timedelta(seconds=standing.seconds)
+    return {
+        "kind": standing.kind,
+        "reason": standing.reason,
+        "times": standing.times,
+        "until": until.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }

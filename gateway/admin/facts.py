@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.balance.outliers import EjectionReport
 from gateway.configuration.model import GatewayConfig
 from gateway.core import Core
 from gateway.discover.directory import BackendReport
@@ -41,6 +42,8 @@ class Facts:
     warnings: tuple[str, ...]
     health: Mapping[str, tuple[Health, ...]] = field(default_factory=dict)
     """By backend, of the endpoints of which anything is known."""
+    ejections: Mapping[str, EjectionReport] = field(default_factory=dict)
+    """By backend, of those with outlier detection."""
 
 
 class Subject(Protocol):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from gateway.admin.facts import Facts, is_ready
+from gateway.balance.ejection import EjectionKind
 from gateway.core import Core
 
 PREFIX = "tidegate_"
@@ -79,6 +80,7 @@ def of_process(facts: Facts, version: str, now: float) -> Iterator[Metric]:
     yield from _of_reloads(facts)
     yield from _of_keys(facts)
     yield from _of_backends(facts)
+    yield from _of_ejections(facts)
 
 
 def _of_reloads(facts: Facts) -> Iterator[Metric]:
@@ -116,6 +118,17 @@ def _of_backends(facts: Facts) -> Iterator[Metric]:
         endpoints.add_sample(PREFIX + "backend_endpoints", labels, len(report.endpoints))
         failures.add_sample(PREFIX + "backend_resolve_failures_total", labels, report.failures)
     yield from (endpoints, failures)
+
+
+def _of_ejections(facts: Facts) -> Iterator[Metric]:
+    total = _family("outlier_ejections_total", "Endpoints that outlier detection left out, by its rule.", "counter")
+    now = _family("outlier_ejected_endpoints", "Endpoints that outlier detection leaves out.", "gauge")
+    for backend, report in facts.ejections.items():
+        for kind in get_args(EjectionKind):
+            labels = {"backend": backend, "kind": kind}
+            total.add_sample(PREFIX + "outlier_ejections_total", labels, report.counts.get(kind, 0))
+        now.add_sample(PREFIX + "outlier_ejected_endpoints", {"backend": backend}, len(report.standing))
+    yield from (total, now)
 
 
 def _single(name: str, text: str, kind: str, value: float) -> Metric:

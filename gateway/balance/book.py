@@ -10,9 +10,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.balance.ejection import Ejections
-from gateway.configuration.model import Backend, OutlierDetection
-from gateway.core import Core, HealthState, OutlierSeen
+from gateway.configuration.model import Backend
+from gateway.core import Core, HealthState
 from gateway.lifecycle.log import FIELDS
 from healthcheck.state import Ejected, Event, Health, Input, Policy, Tick, Verdict, advance
 
@@ -36,29 +35,22 @@ class HealthBook:
         self._core = core
         self._endpoints_of = endpoints_of
         self._now = now or asyncio.get_running_loop().time
-        self._detection: dict[str, OutlierDetection] = {}
-        self._ejections: dict[str, Ejections] = {}
         self._states: dict[str, dict[str, Health]] = {}
         self._changed = asyncio.Event()
 
     def commit(self, backends: Sequence[Backend]) -> None:
         """The core now serves these backends; what is known of others is forgotten."""
-        self._detection = {known.name: known.outlier_detection for known in backends if known.outlier_detection}
         names = {known.name for known in backends}
         self._states = {name: states for name, states in self._states.items() if name in names}
-        self._ejections = {name: past for name, past in self._ejections.items() if name in names}
 
-    def outlier(self, seen: OutlierSeen) -> None:
-        """An endpoint's calls failed `seen.consecutive` times in a row."""
-        policy = self._detection.get(seen.backend)
-        if policy is None:
-            return
-        now, endpoints = self._now(), frozenset(self._endpoints_of(seen.backend))
-        past = self._ejections.setdefault(seen.backend, Ejections())
-        until = past.decide(seen.address, endpoints, policy, now)
-        if until is not None:
-            detail = f"{seen.consecutive} calls in a row failed"
-            self._give(seen.backend, seen.address, Ejected(until, detail), now)
+    def eject(self, backend: str, address: str, ejected: Ejected) -> None:
+        """Outlier detection saw an endpoint fail."""
+        self._give(backend, address, ejected, self._now())
+
+    def ejected(self, backend: str) -> frozenset[str]:
+        """The addresses whose ejection is not over."""
+        states = self._states.get(backend, {})
+        return frozenset(address for address, health in states.items() if health.ejected_until is not None)
 
     def states(self, backend: str) -> tuple[Health, ...]:
         """What is known of a backend's endpoints, where anything ever was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from .model import Balance, BalancePolicy, HashOn, OutlierDetection
+from .model import Balance, BalancePolicy, FailurePercentage, HashOn, OutlierDetection, SuccessRate
 from .problems import Problems
 from .section import Section
 
@@ -60,4 +60,25 @@ def outlier_detection(section: Section) -> OutlierDetection:
         section.number("baseEjection", defaults.base_ejection),
         section.number("maxEjection", defaults.max_ejection),
         section.integer("maxEjectedPercent", defaults.max_ejected_percent),
+        section.number("interval", defaults.interval),
+        _success_rate(section.section("successRate")) if "successRate" in section else None,
+        _failure_percentage(section.section("failurePercentage")) if "failurePercentage" in section else None,
+    )
+
+
+def _success_rate(section: Section) -> SuccessRate:
+    defaults = SuccessRate()
+    return SuccessRate(
+        section.number("standardDeviations", defaults.standard_deviations),
+        section.integer("minimumHosts", defaults.minimum_hosts),
+        section.integer("requestVolume", defaults.request_volume),
+    )
+
+
+def _failure_percentage(section: Section) -> FailurePercentage:
+    defaults = FailurePercentage()
+    return FailurePercentage(
+        section.integer("threshold", defaults.threshold),
+        section.integer("minimumHosts", defaults.minimum_hosts),
+        section.integer("requestVolume", defaults.request_volume),
     )

@@ -79,9 +79,31 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class SuccessRate:
+    """An endpoint fails whose success rate is below the mean of all less `standard_deviations` of them.
+
+    Endpoints count that had `request_volume` calls in the interval, if they are `minimum_hosts`. Envoy's defaults.
+    """
+
+    standard_deviations: float = 1.9
+    minimum_hosts: int = 5
+    request_volume: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePercentage:
+    """An endpoint fails of whose calls `threshold` of a hundred or more failed. The rest is as in `SuccessRate`."""
+
+    threshold: int = 85
+    minimum_hosts: int = 5
+    request_volume: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class OutlierDetection:
-    """An endpoint that fails `consecutive_errors` calls in a row (502 to 504, UNAVAILABLE, no connection) gets none for
-    `base_ejection` seconds, twice that the second time, `max_ejection` at most.
+    """An endpoint that fails `consecutive_errors` calls in a row (502 to 504, UNAVAILABLE, no connection; 0: off), or
+    by its rates of each `interval`, gets none for `base_ejection` seconds, twice that the second time, `max_ejection`
+    at most.
 
     At most `max_ejected_percent` of a backend's endpoints are left out at once, or one of several. Envoy's defaults.
     """
@@ -90,6 +112,9 @@ class OutlierDetection:
     base_ejection: float = 30.0
     max_ejection: float = 300.0
     max_ejected_percent: int = 10
+    interval: float = 10.0
+    success_rate: SuccessRate | None = None
+    failure_percentage: FailurePercentage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gateway.configuration.model import Backend, LookupFamily
 from gateway.core import Core
 from gateway.discover.resolve import Resolve
 from gateway.discover.schemes import check, open_source
-from gateway.discover.source import Endpoint, Failed, Settings, Source, Update
+from gateway.discover.source import Endpoint, Failed, Polling, Settings, Source, Update
 from gateway.lifecycle.roster import Roster
 
 log = logging.getLogger("tidegate.discover")
@@ -96,11 +96,21 @@ class Directory:
 
     def addresses(self, backend: str) -> tuple[str, ...]:
         """Those of a backend that is served; none of another."""
-        return next((report.endpoints for report in self.reports() if report.backend == backend), ())
+        watcher = self._watcher_of(backend)
+        return watcher.report().endpoints if watcher is not None else ()
+
+    def refresh(self, backend: str) -> None:
+        """An endpoint of a backend was lost: its sources that ask from time to time may ask now."""
+        watcher = self._watcher_of(backend)
+        if watcher is not None:
+            watcher.refresh()
 
     def reports(self) -> tuple[BackendReport, ...]:
         """The state of every backend that is served."""
         return tuple(self._roster[watched].report() for watched in self._committed)
+
+    def _watcher_of(self, backend: str) -> _Watcher | None:
+        return next((self._roster[watched] for watched in self._committed if watched.backend == backend), None)
 
 
 class _Watcher:
@@ -116,12 +126,14 @@ class _Watcher:
         self._found: dict[str, tuple[Endpoint, ...]] = {}
         self._errors: dict[str, str] = {}
         self._hints: dict[str, str] = {}
+        self._polling: tuple[Polling, ...] = ()
         self.endpoints: Endpoints = ()
         self.attempted = asyncio.Event()
 
     async def run(self) -> None:
         targets = dict.fromkeys(self._watched.targets)
         sources = {target: open_source(target, self._settings) for target in targets}
+        self._polling = tuple(source for source in sources.values() if isinstance(source, Polling))
         async with asyncio.TaskGroup() as group:
             for target, source in sources.items():
                 group.create_task(self._follow(target, source))
@@ -130,6 +142,10 @@ class _Watcher:
     async def _follow(self, target: str, source: Source) -> None:
         async for update in source.watch():
             self._take(target, update)
+
+    def refresh(self) -> None:
+        for source in self._polling:
+            source.refresh()
 
     def publish(self, served: Endpoints | None) -> None:
         """From now on the core has the backend, with the endpoints `served`; None: nobody knows which."""

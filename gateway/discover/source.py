@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.configuration.model import LookupFamily
 from gateway.discover.resolve import Resolve, resolve
@@ -49,6 +49,14 @@ class Source(Protocol):
 
         It asks again by itself after a failure, with a back-off of its own.
         """
+
+
+@runtime_checkable
+class Polling(Source, Protocol):
+    """A source that asks from time to time, and can be asked to do so sooner."""
+
+    def refresh(self) -> None:
+        """An endpoint was lost, so what was found may be out of date. May be called as often as one likes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class FakeCore:
         self.refuse: Exception | None = None
         self.keys: dict[str, str] = {}
         self.endpoints: dict[str, list[tuple[str, int, int]]] = {}
+        self.calls_ended: dict[str, list[tuple[str, int, int, int]]] = {}
+        """What `tallies` answers by backend."""
         self.streams = 0
         self.connections = 0
         self.answers: list[float | None] = [0.001] * workers
@@ -77,6 +79,11 @@ class FakeCore:
         if backend not in self.endpoints:
             raise KeyError(backend)
         self.calls.append(("set_health", backend, *(f"{address} {state}" for address, state in states)))
+
+    def tallies(self, backend: str) -> list[tuple[str, int, int, int]]:
+        if backend not in self.endpoints:
+            raise KeyError(backend)
+        return self.calls_ended.get(backend, [])
 
     def set_keys(self, provider: str, jwks: str) -> int:
         self._known(provider)

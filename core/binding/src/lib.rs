@@ -80,6 +80,10 @@ impl Core {
         }
     }
 
+    fn tallies(&self, py: Python<'_>, backend: &str) -> PyResult<Vec<(String, u64, u64, u64)>> {
+        py.detach(|| self.gateway.tallies(backend)).ok_or_else(|| PyKeyError::new_err(backend.to_owned()))
+    }
+
     fn set_keys(&self, py: Python<'_>, provider: &str, jwks: &str) -> PyResult<usize> {
         match py.detach(|| self.gateway.set_keys(provider, jwks)) {
             Some(keys) => keys.map_err(PyValueError::new_err),

@@ -244,6 +244,16 @@ impl Gateway {
         Ok(self.tell_of(backend, || Message::Health { backend: backend.to_owned(), states: states.clone() }))
     }
 
+    /// How the calls to each endpoint of a backend ended so far: (address, answered, erred, failed). `None`: there is no
+    /// such backend.
+    pub fn tallies(&self, backend: &str) -> Option<Vec<(String, u64, u64, u64)>> {
+        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
+            return None;
+        }
+        let tallies = self.shared.tallies().totals(backend).into_iter();
+        Some(tallies.map(|(address, of)| (address.to_string(), of.answered, of.erred, of.failed)).collect())
+    }
+
     /// Replaces a provider's keys; `None`: there is no such provider. Returns how many keys can be used.
     pub fn set_keys(&self, provider: &str, document: &str) -> Option<Result<usize, String>> {
         let snapshot = lock(&self.state).snapshot.clone();

@@ -125,6 +125,12 @@ impl Shared {
         self.events.push(event.to_string());
     }
 
+    /// An endpoint could not be connected to, or a connection to it ended.
+    pub(crate) fn tell_lost(&self, backend: &str, address: &Address) {
+        let event = serde_json::json!({"event": "endpoint-lost", "backend": backend, "address": address.to_string()});
+        self.events.push(event.to_string());
+    }
+
     /// What Python shall hear of.
     pub fn events(&self) -> &Events {
         &self.events

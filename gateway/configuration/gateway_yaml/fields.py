@@ -78,7 +78,11 @@ _BACKEND = Record(
                 {
                     "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
                     "client": Field(_KEY_PAIR, "Shown to the backend."),
-                    "serverName": Field(_NAME, "Default: the first target's host."),
+                    "serverName": Field(
+                        _NAME,
+                        "In the backend's certificate. Default: the first target's host, the name that DNS is asked"
+                        " for, or SERVICE.NAMESPACE.svc.",
+                    ),
                 }
             ),
             "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults.",
@@ -120,10 +124,33 @@ _BACKEND = Record(
         "outlierDetection": Field(
             Record(
                 {
-                    "consecutiveErrors": Field(Number(1, 1000), "Failed calls in a row. Default: 5."),
+                    "consecutiveErrors": Field(Number(0, 1000), "Failed calls in a row; 0: off. Default: 5."),
                     "baseEjection": Field(Quantity("duration", 1), "How long the first time. Default: 30s."),
                     "maxEjection": Field(Quantity("duration", 1), "How long at most. Default: 5m."),
                     "maxEjectedPercent": Field(Number(1, 100), "Of the endpoints, at once. Default: 10."),
+                    "interval": Field(Quantity("duration", 0.1), "Between two looks at the rates. Default: 10s."),
+                    "successRate": Field(
+                        Record(
+                            {
+                                "standardDeviations": Field(
+                                    Number(0, 100, fractions=True), "Below the mean of all endpoints. Default: 1.9."
+                                ),
+                                "minimumHosts": Field(Number(1), "Endpoints with enough calls. Default: 5."),
+                                "requestVolume": Field(Number(1), "Calls that are enough. Default: 100."),
+                            }
+                        ),
+                        "Endpoints that do worse than the others; absent: off. Write {} for the defaults.",
+                    ),
+                    "failurePercentage": Field(
+                        Record(
+                            {
+                                "threshold": Field(Number(1, 100), "Failed calls of a hundred. Default: 85."),
+                                "minimumHosts": Field(Number(1), "Endpoints with enough calls. Default: 5."),
+                                "requestVolume": Field(Number(1), "Calls that are enough. Default: 50."),
+                            }
+                        ),
+                        "Endpoints most of whose calls fail; absent: off. Write {} for the defaults.",
+                    ),
                 }
             ),
             "Endpoints that fail calls again and again get none for a while; absent: off. Write {} for the defaults.",

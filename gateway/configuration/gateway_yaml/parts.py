@@ -19,7 +19,7 @@ from ..model import (
     Route,
 )
 from ..problems import Problems, did_you_mean
-from ..quantities import has_scheme, split_host_port
+from ..quantities import server_name_of
 from ..section import Section
 from ..service_config.providers import check_header_name
 from .target import check_contradictions
@@ -127,11 +127,9 @@ def _backend_tls(section: Section, targets: tuple[str, ...], base: Path, problem
     tls = section.section("tls")
     name = tls.optional_text("serverName")
     if name is None:
-        plain = [target for target in targets if not target.startswith("unix:") and not has_scheme(target)]
-        hosts = [split_host_port(target)[0] for target in plain]
-        if not hosts and targets:
-            problems.error(tls.place(), "TLS over a Unix socket, or to what a scheme finds, needs serverName")
-        name = hosts[0] if hosts else None
+        name = next((said for target in targets if (said := server_name_of(target))), None)
+        if name is None and targets:
+            problems.error(tls.place(), "TLS needs serverName where no target says the name")
     client = key_pair(tls.section("client"), base, problems) if "client" in tls else None
     return BackendTls(optional_path(tls, "ca", base), client, name)
 

@@ -4,5 +4,4 @@ mod pool;
 mod tally;
 
 pub(crate) use pool::{Endpoint, Pool};
-pub(crate) use tally::Ending;
-pub(crate) use tally::Tallies;
+pub(crate) use tally::{Ending, Tallies};

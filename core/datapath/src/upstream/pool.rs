@@ -21,6 +21,8 @@ const LAST_BACKOFF_MS: u64 = 250;
 /// A limit that follows on refusals rises by a quarter in this time, and ends here.
 const LIMIT_STEP_MS: u64 = 1_000;
 const LIMIT_END: u32 = 1_000;
+/// Of losses of endpoints one is told in this time.
+const LOSS_STEP_MS: u64 = 100;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -117,6 +119,7 @@ pub(crate) struct Pool {
     pub(crate) cursor: usize,
     /// Named by the current snapshot.
     pub(crate) current: bool,
+    losses_from_ms: u64,
     spread: Spread,
     /// Endpoints, their health or the policy have changed since `spread` was made.
     stale: bool,
@@ -138,6 +141,7 @@ impl Pool {
             queue: VecDeque::new(),
             cursor: 0,
             current: true,
+            losses_from_ms: 0,
             spread: Spread::default(),
             stale: true,
             start,
@@ -219,6 +223,15 @@ impl Pool {
                 self.stale = true;
             }
         }
+    }
+
+    /// An endpoint that discovery reports was lost; whether to tell of it.
+    pub(crate) fn tells_loss(&mut self, now_ms: u64) -> bool {
+        let tells = self.current && now_ms >= self.losses_from_ms;
+        if tells {
+            self.losses_from_ms = now_ms + LOSS_STEP_MS;
+        }
+        tells
     }
 
     /// The choice among the endpoints as they are now, and the endpoints.

@@ -244,6 +244,7 @@ impl Worker {
         let Some(http2) = connection.http2() else { return };
         let lost: Vec<u32> = http2.streams().filter(|&(stream, _)| stream > last).map(|(_, slot)| slot).collect();
         self.pools[pool as usize].endpoints[endpoint as usize].connections.retain(|&held| held != slot);
+        self.lost(pool, endpoint);
         for exchange in lost {
             let half = std::mem::replace(&mut self.exchanges[exchange].sides[UPSTREAM], Half::ABSENT);
             self.forget_upstream_stream(half);

@@ -298,6 +298,7 @@ impl Worker {
         let now_ms = self.clock.now_ms;
         self.count(Counter::UpstreamConnectFailures);
         self.note(pool, endpoint, Ending::Failed);
+        self.lost(pool, endpoint);
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
         if chosen.is_connecting() {
@@ -349,7 +350,9 @@ impl Worker {
         let Side::Upstream { pool, endpoint } = side else { return };
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.retain(|&held| held != slot);
-        if !ready {
+        if ready {
+            self.lost(pool, endpoint);
+        } else {
             target.connecting = target.connecting.saturating_sub(1);
             if target.weight == 0 {
                 // Nothing failed: the endpoint is gone.
@@ -357,6 +360,16 @@ impl Worker {
             } else {
                 self.connect_failed(pool, endpoint);
             }
+        }
+    }
+
+    /// Discovery may know more by now. gRPC's clients ask again too whenever a connection ends, by GOAWAY or otherwise.
+    #[cold]
+    pub(super) fn lost(&mut self, pool: u32, endpoint: u32) {
+        let now_ms = self.clock.now_ms;
+        let pool = &mut self.pools[pool as usize];
+        if pool.endpoints[endpoint as usize].weight > 0 && pool.tells_loss(now_ms) {
+            self.shared.tell_lost(&pool.backend.name, &pool.endpoints[endpoint as usize].address);
         }
     }
 

@@ -149,7 +149,7 @@ impl Worker {
                     open += usize::from(connection.stage == Stage::Open);
                     streams += connection.stream_count();
                 }
-                let (answered, failed) = endpoint.tally.totals();
+                let totals = endpoint.tally.totals();
                 endpoints.push(json!({
                     "address": endpoint.address.to_string(),
                     "weight": endpoint.weight,
@@ -159,8 +159,9 @@ impl Worker {
                     "connecting": endpoint.connecting,
                     "streams": streams,
                     "failing": endpoint.is_failing(),
-                    "answered": answered,
-                    "failed": failed,
+                    "answered": totals.answered,
+                    "erred": totals.erred,
+                    "failed": totals.failed,
                 }));
             }
             backends.push(json!({
