@@ -182,16 +182,17 @@ def backend(
     admin: int,
     *,
     host: str = "127.0.0.1",
-    more_ports: Sequence[int] = (),
+    also: Sequence[str] = (),
     delay: float = 0.0,
     tls: Certificates | None = None,
     cpus: frozenset[int] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running backend. Raises BenchError if it does not come up within 5 s.
 
-    `host` 0.0.0.0: it is at every address of 127.0.0.0/8. It answers after `delay` seconds.
+    `host` 0.0.0.0: it is at every address of 127.0.0.0/8. `also` are more addresses (host:port). It answers after
+    `delay` seconds.
     """
-    listens = [f"--listen={host}:{number}" for number in (port, *more_ports)]
+    listens = [f"--listen={address}" for address in (f"{host}:{port}", *also)]
     command = [str(binary), *listens, f"--admin=127.0.0.1:{admin}"]
     if delay:
         command.append(f"--delay={delay * 1000:.0f}")

@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.bench.errors import BenchError
 from tests.bench.process import raise_descriptor_limit
 from tests.bench.report import Report
+from tests.project.real_parts import PARTS, SYSTEM_PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 DRIVER_DIRECTORY = ROOT / "tests/bench/driver/target/release"
@@ -72,6 +73,8 @@ def stage(description: str | None) -> Iterator[Stage]:
     for binary in ("bench-driver", "bench-backend"):
         if not (options.binaries / binary).exists():
             raise SystemExit(f"{options.binaries / binary} is not there: make bench-tools builds it")
+    built = dict.fromkeys(str(part.place) for part in PARTS if part.module)
+    os.environ["PATH"] = os.pathsep.join((*built, os.environ.get("PATH", os.defpath), SYSTEM_PROGRAMS))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     progress = Console(stderr=True, highlight=False)
     cpus = sorted(os.sched_getaffinity(0))
