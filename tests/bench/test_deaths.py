@@ -65,6 +65,13 @@ def test_more_failures_than_open_calls_in_any_repetition_miss_the_goal() -> None
     assert missed.measured == "13 of 20, 15 of 14"
 
 
+def test_calls_that_the_proxy_lost_with_the_connection_were_open_too() -> None:
+    """What was on its way to the backend when it died is not in the backend's count."""
+    death = Death.of(outcome((99.99, 100.01), (99.999, 100.01)), open_calls=1, killed=KILLED, gone=GONE, cut=2)
+    (found,) = verdicts([Deaths("tidegate", "tidegate", (death,))])
+    assert (found.measured, found.reached) == ("2 of 2", True)
+
+
 def test_the_row_has_medians_and_the_worst() -> None:
     row = deaths("tidegate", (1, 5), (2, 5), (9, 9)).row()
-    assert row[1:5] == ["2 / 9", "5 / 9", "0 / 0", "100 / 100 ms"]
+    assert row[1:6] == ["2 / 9", "5 / 9", "-", "0 / 0", "100 / 100 ms"]

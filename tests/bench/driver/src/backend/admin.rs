@@ -41,12 +41,13 @@ async fn addresses(State(counts): State<Arc<Counts>>) -> Json<BTreeMap<SocketAdd
     Json(counts.addresses())
 }
 
-/// Turns of the loop that read what has arrived before it is counted.
+/// Turns of the loop that write what was answered, and read what has arrived, before calls are counted.
 const TURNS: usize = 100;
 
 /// Says on standard output how many calls are open, and when (nanoseconds of the monotonic clock), and is gone. Nothing
 /// runs between the count and the end: this process has one thread.
 async fn die(State(counts): State<Arc<Counts>>) {
+    counts.begin_to_die();
     for _ in 0..TURNS {
         tokio::task::yield_now().await;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -15,6 +15,7 @@ pub(crate) struct Counts {
     health: AtomicU64,
     other: AtomicU64,
     open: AtomicU64,
+    dying: AtomicBool,
     addresses: Mutex<BTreeMap<SocketAddr, u64>>,
 }
 
@@ -45,6 +46,15 @@ impl Counts {
     pub(crate) fn open(self: &Arc<Self>) -> Open {
         self.open.fetch_add(1, Ordering::Relaxed);
         Open(Arc::clone(self))
+    }
+
+    /// From now on no call is answered any more.
+    pub(crate) fn begin_to_die(&self) {
+        self.dying.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_dying(&self) -> bool {
+        self.dying.load(Ordering::Relaxed)
     }
 
     pub(crate) fn opened(&self) -> u64 {

@@ -125,6 +125,8 @@ impl<S, B> Service<Request<B>> for Counted<S>
 where
     S: Service<Request<B>>,
     S::Future: Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -137,9 +139,12 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let address = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::local_addr);
         self.counts.served(request.uri().path(), address);
-        let (open, answer) = (self.counts.open(), self.inner.call(request));
+        let (counts, open, answer) = (Arc::clone(&self.counts), self.counts.open(), self.inner.call(request));
         Box::pin(async move {
             let response = answer.await;
+            if counts.is_dying() {
+                std::future::pending::<()>().await;
+            }
             drop(open);
             response
         })
