@@ -28,6 +28,7 @@ class FakeCore:
         self.refuse: Exception | None = None
         self.keys: dict[str, str] = {}
         self.endpoints: dict[str, list[tuple[str, int, int]]] = {}
+        self.ended: dict[str, int] = {}
         self.streams = 0
         self.connections = 0
         self.answers: list[float | None] = [0.001] * workers
@@ -120,6 +121,9 @@ class FakeCore:
         self.stopped = True
         os.close(self._readable)
         os.close(self._writable)
+
+    def ended_calls(self, backend: str) -> int:
+        return self.ended.get(backend, 0)
 
     def beat(self, timeout: float) -> list[float | None]:
         return self.answers
