@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Severity = Literal["INFO", "WARNING", "ERROR"]
 HealthState = Literal["healthy", "unknown", "unhealthy"]
@@ -34,6 +34,7 @@ class Core(Protocol):
     def active_streams(self) -> int: ...
     def active_connections(self) -> int: ...
     def stop(self) -> None: ...
+    def ended_calls(self, backend: str) -> int: ...
     def beat(self, timeout: float) -> list[float | None]: ...
     def stats(self) -> str: ...
     def status(self) -> str: ...
@@ -48,6 +49,47 @@ def open_core(workers: int) -> Core:
     from tidegate_core import Core as NativeCore
 
     return NativeCore(workers)
+
+
+class Prober(Protocol):
+    """See `core/tidegate_core.pyi`; a plan is what `Probing.plan` makes."""
+
+    def set(self, server: int, plan: Any, address: str, healthy: int, unhealthy: int) -> None: ...
+    def remove(self, server: int) -> None: ...
+    def set_quiet(self, plan: Any, quiet: bool) -> None: ...
+    def event_fd(self) -> int: ...
+    def poll_events(self) -> list[tuple[int, int, bool, str]]: ...
+
+
+class Probing(Protocol):
+    """Where probers come from."""
+
+    def open(self) -> Prober:
+        """Starts a thread that probes."""
+
+    def plan(self, request: bytes) -> Any:
+        """How servers are probed. ValueError: a bad request."""
+
+    def counts(self, plan: Any) -> Mapping[str, int]:
+        """How many probes by this plan ended how."""
+
+
+class NativeProbing:
+    """The core's own, imported when it is first needed."""
+
+    def open(self) -> Prober:
+        from tidegate_core import Prober as NativeProber
+
+        return NativeProber()
+
+    def plan(self, request: bytes) -> Any:
+        from tidegate_core import ProbePlan
+
+        return ProbePlan(request)
+
+    def counts(self, plan: Any) -> Mapping[str, int]:
+        counts: Mapping[str, int] = plan.counts()
+        return counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,42 @@ class OutlierDetection:
     failure_percentage: FailurePercentage | None = None
 
 
+HealthProtocol = Literal["grpc", "http", "http2", "tcp"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthHeader:
+    name: str
+    value: str = field(repr=False, metadata={"secret": True})
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How a backend's endpoints are asked whether they serve. Seconds; `expected_statuses` are ranges, both ends in.
+
+    `tls` None is cleartext; `host` None is the TLS name, else the address. Thresholds are Kubernetes' and Envoy's usual
+    ones. An interval of a second costs a server microseconds, and with Watch there is hardly any asking; while the
+    backend has had no call for `no_traffic_interval` (Envoy's), endpoints that pass are asked only that often.
+    """
+
+    protocol: HealthProtocol = "grpc"
+    service: str = ""
+    watch: bool = True
+    path: str = "/"
+    host: str | None = None
+    expected_statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    headers: tuple[HealthHeader, ...] = ()
+    interval: float = 1.0
+    no_traffic_interval: float = 60.0
+    jitter_percent: int = 10
+    timeout: float = 1.0
+    unhealthy_threshold: int = 3
+    healthy_threshold: int = 2
+    flap_damping: bool = True
+    port: int | None = None
+    tls: BackendTls | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names."""
@@ -133,6 +169,7 @@ class Backend:
     lookup_family: LookupFamily = "v4preferred"
     balance: Balance = Balance()
     outlier_detection: OutlierDetection | None = None
+    health_check: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

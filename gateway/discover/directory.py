@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.configuration.model import Backend, LookupFamily
@@ -23,6 +23,12 @@ RESOLVE_INTERVAL = 5.0
 
 Endpoints = tuple[tuple[str, int, int], ...]
 """(address, weight, priority), as the core takes them."""
+
+
+Follow = Callable[[str, Iterable[str], Iterable[str] | None], None]
+"""Told of each change of a served backend: (its name, addresses that are new, addresses that are gone).
+
+None: the first are all that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,14 @@ class _Watch:
 class Directory:
     """Owns the watchers. All but `run` and `attempted` return at once."""
 
-    def __init__(self, core: Core, resolve: Resolve, interval: float = RESOLVE_INTERVAL) -> None:
+    def __init__(
+        self, core: Core, resolve: Resolve, interval: float = RESOLVE_INTERVAL, follow: Follow | None = None
+    ) -> None:
+        self._left_out: dict[str, frozenset[str]] = {}
         self._roster: Roster[_Watch, _Watcher] = Roster(
-            lambda watched: _Watcher(watched, core, Settings(interval, watched.family, resolve))
+            lambda watched: _Watcher(
+                watched, core, Settings(interval, watched.family, resolve), self._left_out, follow or _nobody
+            )
         )
         self._committed: tuple[_Watch, ...] = ()
         self._prepared: tuple[_Watch, ...] = ()
@@ -75,7 +86,7 @@ class Directory:
                     await self._roster[watched].attempted.wait()
         except TimeoutError:
             pass
-        return {watched.backend: self._roster[watched].endpoints for watched in self._prepared}
+        return {watched.backend: self._roster[watched].wanted() for watched in self._prepared}
 
     def commit(self, compiled: Mapping[str, Endpoints]) -> None:
         """The core now serves what was prepared, with the endpoints `compiled`.
@@ -85,6 +96,8 @@ class Directory:
         replaced = {watched.backend for watched in self._committed if watched not in self._prepared}
         self._committed = self._prepared
         self._roster.keep(self._committed)
+        for backend in self._left_out.keys() - {watched.backend for watched in self._committed}:
+            del self._left_out[backend]
         for watched in self._committed:
             served = None if watched.backend in replaced else compiled.get(watched.backend, ())
             self._roster[watched].publish(served)
@@ -94,10 +107,17 @@ class Directory:
         self._prepared = self._committed
         self._roster.keep(self._committed)
 
+    def leave_out(self, backend: str, addresses: frozenset[str]) -> None:
+        """From now on a served backend does without these endpoints, whatever its sources say."""
+        for watched in self._committed:
+            if watched.backend == backend:
+                self._left_out[backend] = addresses
+                self._roster[watched].update()
+
     def addresses(self, backend: str) -> tuple[str, ...]:
-        """Those of a backend that is served; none of another."""
+        """Those of a backend that is served, but for what is left out; none of another."""
         watcher = self._watcher_of(backend)
-        return watcher.report().endpoints if watcher is not None else ()
+        return tuple(address for address, *_ in watcher.wanted()) if watcher is not None else ()
 
     def refresh(self, backend: str) -> None:
         """An endpoint of a backend was lost: its sources that ask from time to time may ask now."""
@@ -113,10 +133,23 @@ class Directory:
         return next((self._roster[watched] for watched in self._committed if watched.backend == backend), None)
 
 
-class _Watcher:
-    """One backend: hands what its sources find to the core."""
+def _nobody(backend: str, added: Iterable[str], gone: Iterable[str] | None) -> None:
+    """Follows nothing."""
 
-    def __init__(self, watched: _Watch, core: Core, settings: Settings) -> None:
+
+class _Watcher:
+    """One backend: hands what its sources find to the core, but for what is left out, and all of it to `follow`."""
+
+    def __init__(
+        self,
+        watched: _Watch,
+        core: Core,
+        settings: Settings,
+        left_out: Mapping[str, frozenset[str]],
+        follow: Follow,
+    ) -> None:
+        self._left_out = left_out
+        self._follow = follow
         self._watched = watched
         self._core = core
         self._settings = settings
@@ -136,10 +169,10 @@ class _Watcher:
         self._polling = tuple(source for source in sources.values() if isinstance(source, Polling))
         async with asyncio.TaskGroup() as group:
             for target, source in sources.items():
-                group.create_task(self._follow(target, source))
+                group.create_task(self._listen(target, source))
         await asyncio.get_running_loop().create_future()
 
-    async def _follow(self, target: str, source: Source) -> None:
+    async def _listen(self, target: str, source: Source) -> None:
         async for update in source.watch():
             self._take(target, update)
 
@@ -151,7 +184,15 @@ class _Watcher:
         """From now on the core has the backend, with the endpoints `served`; None: nobody knows which."""
         self._published = True
         self._served = served
-        self._update()
+        self.update()
+        self._follow(self._watched.backend, (address for address, *_ in self.endpoints), None)
+
+    def wanted(self) -> Endpoints:
+        """The endpoints that may get calls."""
+        left_out = self._left_out.get(self._watched.backend)
+        if not left_out:
+            return self.endpoints
+        return tuple(endpoint for endpoint in self.endpoints if endpoint[0] not in left_out)
 
     def report(self) -> BackendReport:
         addresses = tuple(address for address, *_ in self.endpoints)
@@ -172,10 +213,13 @@ class _Watcher:
                 log.info("Backend %s: %s", backend, update.hint)
             self._hints[target] = update.hint
             self._found[target] = update.endpoints
-        self.endpoints = self._all()
+        before, self.endpoints = self.endpoints, self._all()
         if all(known in self._found or known in self._errors for known in self._watched.targets):
             self.attempted.set()
-        self._update()
+        self.update()
+        if self._published and before != self.endpoints:
+            had, has = ({address for address, *_ in some} for some in (before, self.endpoints))
+            self._follow(backend, has - had, had - has)
 
     def _all(self) -> Endpoints:
         """Of all targets, in their order; of an address that is there twice the first counts."""
@@ -185,10 +229,11 @@ class _Watcher:
                 merged.setdefault(endpoint.address, endpoint)
         return tuple((endpoint.address, endpoint.weight, endpoint.priority) for endpoint in merged.values())
 
-    def _update(self) -> None:
-        if not self._published or (self._served is not None and set(self._served) == set(self.endpoints)):
+    def update(self) -> None:
+        """Tells the core what it does not know yet."""
+        backend, served, now = self._watched.backend, self._served, self.wanted()
+        if not self._published or (served is not None and set(served) == set(now)):
             return
-        backend, served, now = self._watched.backend, self._served, self.endpoints
         try:
             if served is None:
                 self._core.set_endpoints(backend, list(now))
@@ -198,5 +243,5 @@ class _Watcher:
                 self._core.change_endpoints(backend, [endpoint for endpoint in now if endpoint in changed], gone)
         except KeyError:
             return
-        log.info("Backend %s now has %d endpoints.", self._watched.backend, len(self.endpoints))
-        self._served = self.endpoints
+        log.info("Backend %s now has %d endpoints.", backend, len(now))
+        self._served = now

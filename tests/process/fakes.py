@@ -30,6 +30,7 @@ class FakeCore:
         self.endpoints: dict[str, list[tuple[str, int, int]]] = {}
         self.calls_ended: dict[str, list[tuple[str, int, int, int]]] = {}
         """What `tallies` answers by backend."""
+        self.ended: dict[str, int] = {}
         self.streams = 0
         self.connections = 0
         self.answers: list[float | None] = [0.001] * workers
@@ -127,6 +128,9 @@ class FakeCore:
         self.stopped = True
         os.close(self._readable)
         os.close(self._writable)
+
+    def ended_calls(self, backend: str) -> int:
+        return self.ended.get(backend, 0)
 
     def beat(self, timeout: float) -> list[float | None]:
         return self.answers

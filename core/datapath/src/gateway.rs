@@ -149,6 +149,11 @@ impl Gateway {
         report(&self.shared, &self.mailboxes)
     }
 
+    /// Calls of a backend that have ended since the start.
+    pub fn ended_calls(&self, backend: &str) -> u64 {
+        self.mailboxes.iter().map(|mailbox| mailbox.stats.ended_calls(backend)).sum()
+    }
+
     /// Listeners and each worker's backends, as they are now.
     pub fn status(&self) -> serde_json::Value {
         let answers: Vec<_> = self

@@ -11,6 +11,7 @@ from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
+from .health_check_fields import health_check_record
 from .target import Target
 
 API_VERSION = "tidegate.dev/v1"
@@ -65,6 +66,18 @@ _LISTENER = Record(
     }
 )
 
+_BACKEND_TLS = Record(
+    {
+        "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
+        "client": Field(_KEY_PAIR, "Shown to the backend."),
+        "serverName": Field(
+            _NAME,
+            "In the backend's certificate. Default: the first target's host, the name that DNS is asked for, or"
+            " SERVICE.NAMESPACE.svc.",
+        ),
+    }
+)
+
 _BACKEND = Record(
     {
         "name": _needed(_NAME),
@@ -73,20 +86,7 @@ _BACKEND = Record(
             "HOST:PORT (every address of the name is used), [IPv6]:PORT, unix:///path, a scheme's name (dns:///app:50051),"
             " or an address with its weight and priority.",
         ),
-        "tls": Field(
-            Record(
-                {
-                    "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
-                    "client": Field(_KEY_PAIR, "Shown to the backend."),
-                    "serverName": Field(
-                        _NAME,
-                        "In the backend's certificate. Default: the first target's host, the name that DNS is asked"
-                        " for, or SERVICE.NAMESPACE.svc.",
-                    ),
-                }
-            ),
-            "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults.",
-        ),
+        "tls": Field(_BACKEND_TLS, "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults."),
         "authority": Field(_NAME, "Replaces the client's :authority."),
         "retry": Field(
             Record(
@@ -154,6 +154,10 @@ _BACKEND = Record(
                 }
             ),
             "Endpoints that fail calls again and again get none for a while; absent: off. Write {} for the defaults.",
+        ),
+        "healthCheck": Field(
+            health_check_record(_BACKEND_TLS),
+            "Asks each endpoint whether it serves; absent: off. Write {} for the defaults.",
         ),
         "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
         "dnsLookupFamily": Field(

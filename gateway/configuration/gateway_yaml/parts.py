@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ..backend_url import lookup_family
 from ..balance import balance, outlier_detection
+from ..health_check import health_check
 from ..model import (
     Access,
     Backend,
@@ -105,7 +107,7 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
     retry, keepalive = section.section("retry"), section.section("keepalive")
     targets = tuple(text for text, _ in section.texts("targets"))
     check_contradictions(section, problems)
-    return Backend(
+    backend = Backend(
         section.text("name"),
         targets,
         tls=_backend_tls(section, targets, base, problems) if "tls" in section else None,
@@ -121,6 +123,12 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
             outlier_detection(section.section("outlierDetection")) if "outlierDetection" in section else None
         ),
     )
+    if "healthCheck" not in section:
+        return backend
+    check = health_check(
+        section.section("healthCheck"), backend, lambda at: _backend_tls(at, targets, base, problems), problems
+    )
+    return replace(backend, health_check=check)
 
 
 def _backend_tls(section: Section, targets: tuple[str, ...], base: Path, problems: Problems) -> BackendTls:

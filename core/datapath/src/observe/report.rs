@@ -21,6 +21,12 @@ pub struct WorkerStats {
     pub reasons: Mutex<BTreeMap<&'static str, u64>>,
 }
 
+impl WorkerStats {
+    pub fn ended_calls(&self, backend: &str) -> u64 {
+        lock(&self.series).iter().filter(|series| &*series.backend == backend).map(|series| series.calls()).sum()
+    }
+}
+
 #[derive(Default)]
 struct Merged {
     codes: BTreeMap<String, u64>,

@@ -14,6 +14,8 @@ pub(super) const WATCH: &str = "/grpc.health.v1.Health/Watch";
 pub(super) enum Found {
     /// A watched server said this, and may say more.
     Now(Finding),
+    /// A watched server has answered a Check beside.
+    Alive,
     /// The call is over.
     Last(Finding),
 }
