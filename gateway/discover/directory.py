@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.configuration.model import Backend, LookupFamily
-from gateway.core import Core
+from gateway.core import Core, CoreEndpoint
+from gateway.discover.nearness import distances
 from gateway.discover.resolve import Resolve
 from gateway.discover.schemes import check, open_source
 from gateway.discover.source import Endpoint, Failed, Settings, Source, Update
@@ -21,19 +22,23 @@ log = logging.getLogger("tidegate.discover")
 
 RESOLVE_INTERVAL = 5.0
 
-Endpoints = tuple[tuple[str, int, int], ...]
-"""(address, weight, priority), as the core takes them."""
+Endpoints = tuple[CoreEndpoint, ...]
+"""As the core takes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """What is known of a backend's targets. `failures` counts since the start, `errors` are those of now."""
+    """What is known of a backend's targets. `failures` counts since the start, `errors` are those of now.
+
+    `described` are the endpoints with what their sources say of them, in the order of `endpoints`.
+    """
 
     backend: str
     endpoints: tuple[str, ...]
     failures: int
     errors: tuple[str, ...]
     hints: tuple[str, ...] = ()
+    described: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class _Watch:
     backend: str
     targets: tuple[str, ...]
     family: LookupFamily
+    zone: str
+    """The gateway's own, where the backend prefers its endpoints."""
 
 
 class Directory:
@@ -57,14 +64,18 @@ class Directory:
         """Runs the watchers until it is cancelled."""
         await self._roster.run()
 
-    def prepare(self, backends: Sequence[Backend]) -> None:
+    def prepare(self, backends: Sequence[Backend], zone: str = "") -> None:
         """Begins to resolve the targets of backends that are new, beside those that are served.
 
+        `zone` is where this gateway runs.
         ValueError: a target is of no known form; nothing has begun then.
         """
         for target in (target for backend in backends for target in backend.targets):
             check(target)
-        self._prepared = tuple(_Watch(backend.name, backend.targets, backend.lookup_family) for backend in backends)
+        self._prepared = tuple(
+            _Watch(backend.name, backend.targets, backend.lookup_family, zone if backend.balance.prefer_local else "")
+            for backend in backends
+        )
         self._roster.keep((*self._committed, *self._prepared))
 
     async def attempted(self, timeout: float) -> Mapping[str, Endpoints]:
@@ -96,7 +107,10 @@ class Directory:
 
     def addresses(self, backend: str) -> tuple[str, ...]:
         """Those of a backend that is served; none of another."""
-        return next((report.endpoints for report in self.reports() if report.backend == backend), ())
+        for watched in self._committed:
+            if watched.backend == backend:
+                return tuple(address for address, *_ in self._roster[watched].endpoints)
+        return ()
 
     def reports(self) -> tuple[BackendReport, ...]:
         """The state of every backend that is served."""
@@ -116,6 +130,7 @@ class _Watcher:
         self._found: dict[str, tuple[Endpoint, ...]] = {}
         self._errors: dict[str, str] = {}
         self._hints: dict[str, str] = {}
+        self._described: tuple[Endpoint, ...] = ()
         self.endpoints: Endpoints = ()
         self.attempted = asyncio.Event()
 
@@ -140,7 +155,7 @@ class _Watcher:
     def report(self) -> BackendReport:
         addresses = tuple(address for address, *_ in self.endpoints)
         errors, hints = tuple(self._errors.values()), tuple(hint for hint in self._hints.values() if hint)
-        return BackendReport(self._watched.backend, addresses, self._failures, errors, hints)
+        return BackendReport(self._watched.backend, addresses, self._failures, errors, hints, self._described)
 
     def _take(self, target: str, update: Update) -> None:
         backend = self._watched.backend
@@ -156,18 +171,20 @@ class _Watcher:
                 log.info("Backend %s: %s", backend, update.hint)
             self._hints[target] = update.hint
             self._found[target] = update.endpoints
-        self.endpoints = self._all()
+        self._described, self.endpoints = self._all()
         if all(known in self._found or known in self._errors for known in self._watched.targets):
             self.attempted.set()
         self._update()
 
-    def _all(self) -> Endpoints:
+    def _all(self) -> tuple[tuple[Endpoint, ...], Endpoints]:
         """Of all targets, in their order; of an address that is there twice the first counts."""
-        merged: dict[str, Endpoint] = {}
+        merged: dict[str, tuple[Endpoint, int]] = {}
         for target in self._watched.targets:
-            for endpoint in self._found.get(target, ()):
-                merged.setdefault(endpoint.address, endpoint)
-        return tuple((endpoint.address, endpoint.weight, endpoint.priority) for endpoint in merged.values())
+            found = self._found.get(target, ())
+            for endpoint, distance in zip(found, distances(found, self._watched.zone), strict=True):
+                merged.setdefault(endpoint.address, (endpoint, distance))
+        given = [(known.address, known.weight, known.priority, distance) for known, distance in merged.values()]
+        return tuple(known for known, _ in merged.values()), tuple(given)
 
     def _update(self) -> None:
         if not self._published or (self._served is not None and set(self._served) == set(self.endpoints)):

@@ -58,7 +58,7 @@ def test_never_more_at_once_than_allowed(count: int, percent: int, failures: lis
 async def test_the_core_hears_of_an_ejection_and_of_its_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     core = FakeCore()
-    core.endpoints = {"app": [(A, 1, 0), (B, 1, 0)], "plain": [(A, 1, 0)]}
+    core.endpoints = {"app": [(A, 1, 0, 0), (B, 1, 0, 0)], "plain": [(A, 1, 0, 0)]}
     book = HealthBook(core, lambda backend: (A, B))
     book.commit([Backend("app", (A, B), outlier_detection=POLICY), Backend("plain", (A,))])
     running = asyncio.create_task(book.run())
