@@ -43,13 +43,14 @@ class Core:
     def listeners(self) -> list[tuple[str, str]]:
         """(name, bound address) of each listener, ports filled in."""
 
-    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None:
-        """Replaces a backend's endpoints: (address, weight, priority). Open streams finish where they are.
+    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int, int]]) -> None:
+        """Replaces a backend's endpoints: (address, weight, priority, distance). Open streams finish where they are.
 
+        Priority 0 comes first; within a priority distance 0 is near, and what is farther takes what it cannot carry.
         KeyError: no such backend. ValueError: an address that is none.
         """
 
-    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None:
+    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int, int]], removed: list[str]) -> None:
         """As `set_endpoints`, for what is new or different and for the addresses that are gone; others stay.
 
         Costs what the change costs, not what the backend's size would. Raises as `set_endpoints`.

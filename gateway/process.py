@@ -278,7 +278,7 @@ class Gateway:
                 core_log.log(level, "%s", event.message, extra={FIELDS: dict(event.fields)})
 
     async def _take_over(self, config: GatewayConfig) -> None:
-        self._directory.prepare(config.backends)
+        self._directory.prepare(config.backends, config.zone)
         self._keys.prepare(config.authentication)
         endpoints, _ = await asyncio.gather(self._directory.attempted(FIRST_RESOLUTION), self._keys.attempted())
         version = str(self._generation + 1)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.admin.facts import Facts
+from gateway.admin.zones import zones
 from gateway.balance.outliers import EjectionReport, Standing
 from gateway.core import Core
+from gateway.discover.source import Endpoint
 
 Json = dict[str, Any]
 
@@ -23,6 +25,9 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
             if pool.get("current"):
                 pools.setdefault(pool["name"], []).append(pool)
     reports = {report.backend: report for report in facts.backends}
+    rows = {
+        backend.name: _endpoints(pools.get(backend.name, []), facts, backend.name) for backend in facts.config.backends
+    }
     return [
         {
             "name": backend.name,
@@ -31,7 +36,8 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
             "errors": list(reports[backend.name].errors) if backend.name in reports else [],
             "hints": list(reports[backend.name].hints) if backend.name in reports else [],
             "waiting": sum(pool.get("waiting", 0) for pool in pools.get(backend.name, [])),
-            "endpoints": _endpoints(pools.get(backend.name, []), facts, backend.name),
+            "zones": zones(rows[backend.name]),
+            "endpoints": rows[backend.name],
         }
         for backend in facts.config.backends
     ]
@@ -40,15 +46,23 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
 def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
     known = {health.endpoint: health for health in facts.health.get(backend, ())}
     ejections = facts.ejections.get(backend, EjectionReport()).standing
+    reports = (report.described for report in facts.backends if report.backend == backend)
+    described = {endpoint.address: endpoint for endpoint in next(reports, ())}
     merged: dict[str, Json] = {}
     for endpoint in (endpoint for pool in pools for endpoint in pool["endpoints"]):
         address = endpoint["address"]
         if address not in merged:
             health = known.get(address)
+            weight, said = endpoint.get("weight", 1), described.get(address, Endpoint(address))
             merged[address] = {
                 "address": address,
-                "weight": endpoint.get("weight", 1),
+                "zone": said.zone,
+                "weight": weight,
+                "effective_weight": endpoint.get("effective_weight", weight),
+                "share": endpoint.get("share", 0.0),
                 "priority": endpoint.get("priority", 0),
+                "distance": endpoint.get("distance", 0),
+                "metadata": dict(said.metadata),
                 "health": endpoint.get("health", "unknown"),
                 "ejected": health is not None and health.ejected_until is not None,
                 "ejection": _ejection(ejections.get(address)),

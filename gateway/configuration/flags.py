@@ -293,6 +293,7 @@ _LIFE_FLAGS = (
         "the CPUs of the affinity and the cgroup, at least 1",
         aliases=("worker_processes",),
     ),
+    Flag("zone", _LIFE, "text", "Where this gateway runs; backends that prefer local endpoints prefer this zone's."),
 )
 
 _LIMIT_FLAGS = (

@@ -65,17 +65,33 @@ class HashOn:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowStart:
+    """An endpoint that has just come begins with `min_weight_percent` of its weight and has all of it after `window`
+    seconds; `aggression` 1 grows evenly, more is faster at first. Envoy's defaults, but for the window (it has none).
+    """
+
+    window: float = 30.0
+    aggression: float = 1.0
+    min_weight_percent: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """How endpoints share requests. `hash_on` is there for `ring-hash` and `maglev`, and for them alone.
 
     A priority is whole while its healthy part times `overprovisioning_percent` reaches 100; below
-    `panic_threshold_percent` healthy, health is ignored. Both defaults are Envoy's.
+    `panic_threshold_percent` healthy, health is ignored. Both defaults are Envoy's. With `prefer_local` the same rule
+    holds for the gateway's own zone within a priority. `hash_balance_factor_percent` of the average load is the most
+    that an endpoint gets by its hash; 0 is off.
     """
 
     policy: BalancePolicy = "round-robin"
     hash_on: HashOn | None = None
     overprovisioning_percent: int = 140
     panic_threshold_percent: int = 50
+    prefer_local: bool = False
+    hash_balance_factor_percent: int = 0
+    slow_start: SlowStart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +349,8 @@ class GatewayConfig:
     xff_trusted_hops: int = 0
     healthz_path: str | None = None
     service_name: str | None = None
+    zone: str = ""
+    """Where this gateway runs; "" is not known."""
     debug: bool = False
     sources: tuple[Path, ...] = ()
     """Files whose change is worth a reload, in the order in which they were read."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.configuration.model import Backend, LookupFamily
-from gateway.core import Core
+from gateway.core import Core, CoreEndpoint
+from gateway.discover.nearness import distances
 from gateway.discover.resolve import Resolve
 from gateway.discover.schemes import check, open_source
 from gateway.discover.source import Endpoint, Failed, Polling, Settings, Source, Update
@@ -21,8 +22,8 @@ log = logging.getLogger("tidegate.discover")
 
 RESOLVE_INTERVAL = 5.0
 
-Endpoints = tuple[tuple[str, int, int], ...]
-"""(address, weight, priority), as the core takes them."""
+Endpoints = tuple[CoreEndpoint, ...]
+"""As the core takes them."""
 
 
 Follow = Callable[[str, Iterable[str], Iterable[str] | None], None]
@@ -33,13 +34,17 @@ None: the first are all that there are."""
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """What is known of a backend's targets. `failures` counts since the start, `errors` are those of now."""
+    """What is known of a backend's targets. `failures` counts since the start, `errors` are those of now.
+
+    `described` are the endpoints with what their sources say of them, in the order of `endpoints`.
+    """
 
     backend: str
     endpoints: tuple[str, ...]
     failures: int
     errors: tuple[str, ...]
     hints: tuple[str, ...] = ()
+    described: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class _Watch:
     backend: str
     targets: tuple[str, ...]
     family: LookupFamily
+    zone: str
+    """The gateway's own, where the backend prefers its endpoints."""
 
 
 class Directory:
@@ -68,14 +75,18 @@ class Directory:
         """Runs the watchers until it is cancelled."""
         await self._roster.run()
 
-    def prepare(self, backends: Sequence[Backend]) -> None:
+    def prepare(self, backends: Sequence[Backend], zone: str = "") -> None:
         """Begins to resolve the targets of backends that are new, beside those that are served.
 
+        `zone` is where this gateway runs.
         ValueError: a target is of no known form; nothing has begun then.
         """
         for target in (target for backend in backends for target in backend.targets):
             check(target)
-        self._prepared = tuple(_Watch(backend.name, backend.targets, backend.lookup_family) for backend in backends)
+        self._prepared = tuple(
+            _Watch(backend.name, backend.targets, backend.lookup_family, zone if backend.balance.prefer_local else "")
+            for backend in backends
+        )
         self._roster.keep((*self._committed, *self._prepared))
 
     async def attempted(self, timeout: float) -> Mapping[str, Endpoints]:
@@ -160,6 +171,7 @@ class _Watcher:
         self._errors: dict[str, str] = {}
         self._hints: dict[str, str] = {}
         self._polling: tuple[Polling, ...] = ()
+        self._described: tuple[Endpoint, ...] = ()
         self.endpoints: Endpoints = ()
         self.attempted = asyncio.Event()
 
@@ -197,7 +209,7 @@ class _Watcher:
     def report(self) -> BackendReport:
         addresses = tuple(address for address, *_ in self.endpoints)
         errors, hints = tuple(self._errors.values()), tuple(hint for hint in self._hints.values() if hint)
-        return BackendReport(self._watched.backend, addresses, self._failures, errors, hints)
+        return BackendReport(self._watched.backend, addresses, self._failures, errors, hints, self._described)
 
     def _take(self, target: str, update: Update) -> None:
         backend = self._watched.backend
@@ -213,7 +225,8 @@ class _Watcher:
                 log.info("Backend %s: %s", backend, update.hint)
             self._hints[target] = update.hint
             self._found[target] = update.endpoints
-        before, self.endpoints = self.endpoints, self._all()
+        before = self.endpoints
+        self._described, self.endpoints = self._all()
         if all(known in self._found or known in self._errors for known in self._watched.targets):
             self.attempted.set()
         self.update()
@@ -221,13 +234,15 @@ class _Watcher:
             had, has = ({address for address, *_ in some} for some in (before, self.endpoints))
             self._follow(backend, has - had, had - has)
 
-    def _all(self) -> Endpoints:
+    def _all(self) -> tuple[tuple[Endpoint, ...], Endpoints]:
         """Of all targets, in their order; of an address that is there twice the first counts."""
-        merged: dict[str, Endpoint] = {}
+        merged: dict[str, tuple[Endpoint, int]] = {}
         for target in self._watched.targets:
-            for endpoint in self._found.get(target, ()):
-                merged.setdefault(endpoint.address, endpoint)
-        return tuple((endpoint.address, endpoint.weight, endpoint.priority) for endpoint in merged.values())
+            found = self._found.get(target, ())
+            for endpoint, distance in zip(found, distances(found, self._watched.zone), strict=True):
+                merged.setdefault(endpoint.address, (endpoint, distance))
+        given = [(known.address, known.weight, known.priority, distance) for known, distance in merged.values()]
+        return tuple(known for known, _ in merged.values()), tuple(given)
 
     def update(self) -> None:
         """Tells the core what it does not know yet."""

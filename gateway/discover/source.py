@@ -16,13 +16,14 @@ from gateway.discover.resolve import Resolve, resolve
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`address` is `ip:port`, `[v6]:port` or `unix:///path`; `weight` at least 1; `priority` 0 comes first; `zone` ""
-    is not known. `metadata` is what its source says of it, for people."""
+    is not known. `metadata` is what its source says of it, for people. `for_zones` are the zones that should use it."""
 
     address: str
     weight: int = 1
     zone: str = ""
     priority: int = 0
     metadata: tuple[tuple[str, str], ...] = ()
+    for_zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

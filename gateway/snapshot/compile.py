@@ -18,8 +18,10 @@ from gateway.configuration.model import (
     Method,
     Provider,
     Route,
+    SlowStart,
 )
 from gateway.configuration.problems import Place, Problems
+from gateway.core import CoreEndpoint
 
 from .files import ReadFile, read_bytes
 from .tls import CheckPair, Json, TlsReader, native_check_pair
@@ -31,11 +33,11 @@ CONNECTION_WINDOW = 4 << 20
 def compile_snapshot(
     config: GatewayConfig,
     version: str,
-    endpoints: Mapping[str, Sequence[tuple[str, int, int]]],
+    endpoints: Mapping[str, Sequence[CoreEndpoint]],
     read_file: ReadFile = read_bytes,
     check_pair: CheckPair = native_check_pair,
 ) -> bytes:
-    """The snapshot's JSON. `endpoints` are what discovery found: (address, weight, priority) by the backend's name.
+    """The snapshot's JSON. `endpoints` are what discovery found, by the backend's name.
 
     Reads certificates and descriptor sets now. ConfigurationError names every file that cannot be used.
     """
@@ -72,11 +74,12 @@ def _listener(listener: Listener, tls: TlsReader) -> Json:
     }
 
 
-def _backend(backend: Backend, endpoints: Sequence[tuple[str, int, int]], tls: TlsReader) -> Json:
+def _backend(backend: Backend, endpoints: Sequence[CoreEndpoint], tls: TlsReader) -> Json:
     return {
         "name": backend.name,
         "endpoints": [
-            {"address": address, "weight": weight, "priority": priority} for address, weight, priority in endpoints
+            {"address": address, "weight": weight, "priority": priority, "distance": distance}
+            for address, weight, priority, distance in endpoints
         ],
         "balance": _balance(backend.balance),
         "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
@@ -98,6 +101,16 @@ def _balance(balance: Balance) -> Json:
             "overprovisioning_percent": balance.overprovisioning_percent,
             "panic_threshold_percent": balance.panic_threshold_percent,
         },
+        "hash_balance_factor_percent": balance.hash_balance_factor_percent,
+        "slow_start": _slow_start(balance.slow_start) if balance.slow_start else None,
+    }
+
+
+def _slow_start(slow_start: SlowStart) -> Json:
+    return {
+        "window_ms": _milliseconds(slow_start.window),
+        "aggression_percent": round(slow_start.aggression * 100),
+        "min_weight_percent": slow_start.min_weight_percent,
     }
 
 

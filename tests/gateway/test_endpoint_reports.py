@@ -62,7 +62,7 @@ async def test_a_connection_that_ends_is_told_and_one_that_is_not_wanted_any_mor
         with Serving(document(left.address)) as serving:
             async with Client(serving.address) as client:
                 await client.unary(b"x")
-                serving.core.set_endpoints("app", [(kept.address, 1, 0)])
+                serving.core.set_endpoints("app", [(kept.address, 1, 0, 0)])
                 await serving.until("upstream_connections_closed_total", 1)
                 await left.stop()
                 await client.unary(b"x")

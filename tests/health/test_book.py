@@ -24,7 +24,7 @@ STEADY = HealthCheck(flap_damping=False)
 
 def opened(*backends: Backend) -> tuple[FakeCore, HealthBook]:
     core = FakeCore()
-    core.endpoints = {backend.name: [(target, 1, 0) for target in backend.targets] for backend in backends}
+    core.endpoints = {backend.name: [(target, 1, 0, 0) for target in backend.targets] for backend in backends}
     book = HealthBook(core, lambda name: [address for address, *_ in core.endpoints[name]])
     book.commit(backends)
     return core, book

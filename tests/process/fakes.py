@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.configuration.model import Backend, GatewayConfig, Listener, Provider
-from gateway.core import Core, HealthState
+from gateway.core import Core, CoreEndpoint, HealthState
 from gateway.keys.fetcher import FetchError, KeyDocument
 
 JWKS = json.dumps({"keys": [{"kid": "one"}]})
@@ -27,7 +27,7 @@ class FakeCore:
         self.snapshot: dict[str, Any] = {}
         self.refuse: Exception | None = None
         self.keys: dict[str, str] = {}
-        self.endpoints: dict[str, list[tuple[str, int, int]]] = {}
+        self.endpoints: dict[str, list[CoreEndpoint]] = {}
         self.calls_ended: dict[str, list[tuple[str, int, int, int]]] = {}
         """What `tallies` answers by backend."""
         self.ended: dict[str, int] = {}
@@ -61,13 +61,13 @@ class FakeCore:
     def listeners(self) -> list[tuple[str, str]]:
         return [(name, address.replace(":0", ":4242")) for name, address in self.snapshot.get("listeners", {}).items()]
 
-    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None:
+    def set_endpoints(self, backend: str, endpoints: list[CoreEndpoint]) -> None:
         if backend not in self.endpoints:
             raise KeyError(backend)
         self.calls.append(("set_endpoints", backend, *(address for address, *_ in endpoints)))
         self.endpoints[backend] = endpoints
 
-    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None:
+    def change_endpoints(self, backend: str, changed: list[CoreEndpoint], removed: list[str]) -> None:
         if backend not in self.endpoints:
             raise KeyError(backend)
         added = (f"+{address}" for address, *_ in changed)

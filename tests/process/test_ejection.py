@@ -85,7 +85,7 @@ def test_never_more_at_once_than_allowed(count: int, percent: int, sweeps: list[
 async def watching(core: FakeCore, *backends: Backend) -> AsyncIterator[tuple[HealthBook, Outliers]]:
     """Endpoints are the backends' targets."""
     targets = {backend.name: backend.targets for backend in backends}
-    core.endpoints = {name: [(address, 1, 0) for address in addresses] for name, addresses in targets.items()}
+    core.endpoints = {name: [(address, 1, 0, 0) for address in addresses] for name, addresses in targets.items()}
     book = HealthBook(core, targets.__getitem__)
     watch = Outliers(core, book, targets.__getitem__)
     book.commit(backends)

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tidegate_datapath::balance::spread::Health;
-use tidegate_datapath::gateway::{ApplyError, Gateway};
+use tidegate_datapath::gateway::{ApplyError, Gateway, Reported};
 use tidegate_datapath::{probe as probes, snapshot, tls, transcode};
 
 /// Client connections of each worker that `clients` lists.
@@ -49,7 +49,7 @@ impl Core {
         self.gateway.listeners()
     }
 
-    fn set_endpoints(&self, backend: &str, endpoints: Vec<(String, u32, u32)>) -> PyResult<()> {
+    fn set_endpoints(&self, backend: &str, endpoints: Vec<Reported>) -> PyResult<()> {
         match self.gateway.set_endpoints(backend, &endpoints) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
@@ -57,7 +57,7 @@ impl Core {
         }
     }
 
-    fn change_endpoints(&self, backend: &str, changed: Vec<(String, u32, u32)>, removed: Vec<String>) -> PyResult<()> {
+    fn change_endpoints(&self, backend: &str, changed: Vec<Reported>, removed: Vec<String>) -> PyResult<()> {
         match self.gateway.change_endpoints(backend, &changed, &removed) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),

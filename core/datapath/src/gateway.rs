@@ -36,6 +36,9 @@ pub enum ApplyError {
 /// How long a worker may take to say how it is.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// An endpoint as discovery reports it: (address, weight, priority, distance).
+pub type Reported = (String, u32, u32, u32);
+
 struct Listening {
     id: u32,
     name: String,
@@ -207,9 +210,8 @@ impl Gateway {
         lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
     }
 
-    /// Replaces a backend's endpoints: (address, weight, priority). False: there is no such backend. Faults are
-    /// `path: message`.
-    pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32, u32)]) -> Result<bool, Vec<String>> {
+    /// Replaces a backend's endpoints. False: there is no such backend. Faults are `path: message`.
+    pub fn set_endpoints(&self, backend: &str, endpoints: &[Reported]) -> Result<bool, Vec<String>> {
         let endpoints = parse_endpoints(backend, endpoints)?;
         Ok(self.tell_of(backend, || Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() }))
     }
@@ -218,7 +220,7 @@ impl Gateway {
     pub fn change_endpoints(
         &self,
         backend: &str,
-        changed: &[(String, u32, u32)],
+        changed: &[Reported],
         removed: &[String],
     ) -> Result<bool, Vec<String>> {
         let changed = parse_endpoints(backend, changed)?;
@@ -382,13 +384,14 @@ fn bind_new(existing: &[Listening], snapshot: &Snapshot) -> Result<Vec<(String, 
     Ok(fresh)
 }
 
-fn parse_endpoints(backend: &str, endpoints: &[(String, u32, u32)]) -> Result<Vec<snapshot::Endpoint>, Vec<String>> {
+fn parse_endpoints(backend: &str, endpoints: &[Reported]) -> Result<Vec<snapshot::Endpoint>, Vec<String>> {
     let named: Vec<document::Endpoint> = endpoints
         .iter()
-        .map(|(address, weight, priority)| document::Endpoint {
+        .map(|&(ref address, weight, priority, distance)| document::Endpoint {
             address: address.clone(),
-            weight: *weight,
-            priority: *priority,
+            weight,
+            priority,
+            distance,
         })
         .collect();
     let mut faults = Vec::new();

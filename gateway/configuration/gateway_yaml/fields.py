@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..api.bindings import check_http_method, check_template
 from ..backend_url import LOOKUP_FAMILIES
-from ..balance import BALANCE_POLICIES, check_hash_on
+from ..balance import BALANCE_POLICIES, LOCALITIES, check_hash_on
 from ..flag_backend import RETRY_CONDITIONS
-from ..flag_values import LEAST, MOST, check_health_path
+from ..flag_values import LEAST, MOST, check_health_path, check_zone
 from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
@@ -117,6 +117,30 @@ _BACKEND = Record(
                     "panicThresholdPercent": Field(
                         Number(0, 100),
                         "With fewer healthy endpoints than this, health is ignored; 0: never. Default: 50.",
+                    ),
+                    "localities": Field(
+                        Text(choices=LOCALITIES),
+                        "prefer-local: endpoints of the gateway's own zone first, others for what these cannot carry."
+                        " Default: ignore.",
+                    ),
+                    "hashBalanceFactorPercent": Field(
+                        Number(100, 10_000),
+                        "ring-hash and maglev pass over an endpoint with more of the average load than this."
+                        " Default: no bound.",
+                    ),
+                    "slowStart": Field(
+                        Record(
+                            {
+                                "window": Field(
+                                    Quantity("duration", 1, 3600), "Until it has its whole weight. Default: 30s."
+                                ),
+                                "aggression": Field(
+                                    Number(0.1, 10, fractions=True), "1 grows evenly, 2 as a square root. Default: 1."
+                                ),
+                                "minWeightPercent": Field(Number(1, 100), "Of its weight, at first. Default: 10."),
+                            }
+                        ),
+                        "New and recovered endpoints get little at first; absent: off. Write {} for the defaults.",
                     ),
                 }
             )
@@ -386,6 +410,9 @@ GATEWAY = Record(
                         )
                     ),
                     "workers": Field(Number(1, 1024), "Default: the CPUs of the affinity and the cgroup."),
+                    "zone": Field(
+                        Text(parse=check_zone, what="a zone"), "Where this gateway runs, as endpoints name their zone."
+                    ),
                     "xffTrustedHops": Field(Number(0, 100), "Proxies in front that append to x-forwarded-for."),
                     "healthzPath": Field(Text(parse=check_health_path, what="a path")),
                 }

@@ -96,6 +96,7 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
         drain_grace=drain.number("grace", config.drain_grace),
         xff_trusted_hops=spec.integer("xffTrustedHops"),
         healthz_path=spec.optional_text("healthzPath"),
+        zone=spec.text("zone"),
         sources=(file,),
     )
     guarded = tuple(

@@ -4,6 +4,8 @@ use super::Address;
 use super::document::{self, BalancePolicy, HashOn, RetryOn};
 use crate::balance::Policy;
 use crate::balance::priority::Rules;
+use crate::balance::slow_start::SlowStart;
+use crate::balance::spread::Plan;
 use crate::tls::{ClientSettings, client_settings};
 
 /// An endpoint as discovery reports it. Weight 0 takes no new requests.
@@ -12,14 +14,15 @@ pub struct Endpoint {
     pub address: Address,
     pub weight: u32,
     pub priority: u32,
+    pub distance: u32,
 }
 
 pub struct Backend {
     pub name: String,
     pub endpoints: Vec<Endpoint>,
-    pub policy: Policy,
+    pub plan: Plan,
     pub hash_on: Option<HashOn>,
-    pub rules: Rules,
+    pub slow_start: Option<SlowStart>,
     /// Failures of one endpoint in a row that are told of; 0: none are.
     pub outlier_errors: u32,
     pub authority: Option<String>,
@@ -43,7 +46,8 @@ pub fn compile_endpoints(endpoints: &[document::Endpoint], path: &str, faults: &
                     .push(format!("{path}.endpoints[{index}].address: `{address}` has port 0, which nobody serves on"));
             }
             Ok(address) => {
-                compiled.push(Endpoint { address, weight: endpoint.weight, priority: endpoint.priority });
+                let document::Endpoint { weight, priority, distance, .. } = *endpoint;
+                compiled.push(Endpoint { address, weight, priority, distance });
             }
             Err(fault) => faults.push(format!("{path}.endpoints[{index}].address: {fault}")),
         }
@@ -72,15 +76,30 @@ pub(super) fn compile_backend(backend: &document::Backend, path: &str, faults: &
         let message = "ring-hash and maglev need what to hash, the others have no use for it";
         faults.push(format!("{path}.balance.hash_on: {message}"));
     }
+    let factor = balance.hash_balance_factor_percent;
+    if factor != 0 && (!policy.hashes() || factor < 100) {
+        let message = "is for ring-hash and maglev, and at least 100";
+        faults.push(format!("{path}.balance.hash_balance_factor_percent: {message}"));
+    }
+    if balance.slow_start.is_some() && policy.hashes() {
+        let message = "ring-hash and maglev have none: with each change of weights, hashes would change endpoints";
+        faults.push(format!("{path}.balance.slow_start: {message}"));
+    }
     Backend {
         name: backend.name.clone(),
-        policy,
+        plan: Plan {
+            policy,
+            rules: Rules {
+                overprovisioning: balance.priorities.overprovisioning_percent.max(100),
+                panic_threshold: balance.priorities.panic_threshold_percent.min(100),
+            },
+            balance_factor: factor,
+        },
         outlier_errors: backend.outlier_errors,
         hash_on: balance.hash_on.clone(),
-        rules: Rules {
-            overprovisioning: balance.priorities.overprovisioning_percent.max(100),
-            panic_threshold: balance.priorities.panic_threshold_percent.min(100),
-        },
+        slow_start: balance
+            .slow_start
+            .map(|slow| SlowStart::new(slow.window_ms, slow.aggression_percent, slow.min_weight_percent)),
         endpoints: compile_endpoints(&backend.endpoints, path, faults),
         authority: backend.authority.clone(),
         retry_attempts: backend.retry.attempts,

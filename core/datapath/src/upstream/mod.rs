@@ -2,6 +2,8 @@
 
 mod pool;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use pool::{Endpoint, Pool};
 pub(crate) use tally::{Ending, Tallies};

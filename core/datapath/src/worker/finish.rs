@@ -98,9 +98,13 @@ impl Worker {
     fn forget_upstream_stream(&mut self, half: Half) {
         let Some(connection) = self.connections.get(half.connection) else { return };
         let Side::Upstream { pool, .. } = connection.side else { return };
+        let mut left = 0;
         if let Some(http2) = connection.http2() {
+            left = http2.stream_count();
             http2.remove_stream(half.stream, Ended::Complete);
+            left -= http2.stream_count();
         }
+        self.pools[pool as usize].closed(left);
         if !self.pools[pool as usize].queue.is_empty() {
             self.drain_queue(pool);
         }
@@ -329,6 +333,9 @@ impl Worker {
         let streams = connection.exchanges();
         if connection.ready {
             self.count(Counter::UpstreamConnectionsClosed);
+        }
+        if let Side::Upstream { pool, .. } = connection.side {
+            self.pools[pool as usize].closed(streams.len());
         }
         self.leave_pool(slot, connection.side, connection.ready);
         for exchange in streams {

@@ -65,9 +65,10 @@ impl Worker {
     fn pick(&mut self, pool: u32, slot: u32) -> Option<(u32, u32)> {
         let now_ms = self.clock.now_ms;
         let random = self.next_random();
-        let hash = if self.pools[pool as usize].backend.policy.hashes() { self.hash_of(pool, slot, random) } else { 0 };
+        let hash =
+            if self.pools[pool as usize].backend.plan.policy.hashes() { self.hash_of(pool, slot, random) } else { 0 };
         let (mut found, mut lacking) = (None, None);
-        let (spread, endpoints) = self.pools[pool as usize].choice();
+        let (spread, endpoints) = self.pools[pool as usize].choice(now_ms);
         let connections = &self.connections;
         let ready = |endpoints: &mut [Endpoint], at: u32| {
             let endpoint = &mut endpoints[at as usize];
@@ -132,7 +133,14 @@ impl Worker {
     /// Sees to it that somebody will take the queue: a connection that is being made, or a time to try again.
     fn connect_for_queue(&mut self, pool: u32) {
         let chosen = &mut self.pools[pool as usize];
-        if chosen.queue.is_empty() || chosen.is_connecting() {
+        if chosen.queue.is_empty() {
+            return;
+        }
+        if chosen.choice(self.clock.now_ms).0.is_empty() {
+            self.fail_queue(pool, answer::NO_ENDPOINT);
+            return;
+        }
+        if chosen.is_connecting() {
             return;
         }
         let count = chosen.endpoints.len();
@@ -223,6 +231,7 @@ impl Worker {
         }
         exchange.phase = Phase::Joined;
         exchange.endpoint = endpoint;
+        self.pools[exchange.pool as usize].opened();
         exchange.sides[UPSTREAM] = Half {
             connection,
             stream,

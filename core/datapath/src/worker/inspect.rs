@@ -141,9 +141,10 @@ impl Worker {
 
     pub(super) fn list_backends(&mut self) -> Vec<Value> {
         let mut backends = Vec::new();
-        for pool in &self.pools {
+        for pool in &mut self.pools {
             let mut endpoints = Vec::new();
-            for endpoint in &pool.endpoints {
+            let shares = pool.shares(self.clock.now_ms);
+            for (endpoint, (effective_weight, share)) in pool.endpoints.iter().zip(shares) {
                 let (mut open, mut streams) = (0, 0);
                 for connection in endpoint.connections.iter().filter_map(|&slot| self.connections.peek(slot)) {
                     open += usize::from(connection.stage == Stage::Open);
@@ -153,7 +154,10 @@ impl Worker {
                 endpoints.push(json!({
                     "address": endpoint.address.to_string(),
                     "weight": endpoint.weight,
+                    "effective_weight": effective_weight,
+                    "share": share,
                     "priority": endpoint.priority(),
+                    "distance": endpoint.distance(),
                     "health": endpoint.health.name(),
                     "connections": open,
                     "connecting": endpoint.connecting,
@@ -168,6 +172,7 @@ impl Worker {
                 "name": pool.backend.name,
                 "current": pool.current,
                 "waiting": pool.queue.len(),
+                "open": pool.open(),
                 "endpoints": endpoints,
             }));
         }

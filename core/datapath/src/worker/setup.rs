@@ -126,7 +126,7 @@ impl Worker {
                 }
                 None => {
                     let tallies = self.shared.tallies().clone();
-                    self.pools.push(Pool::new(backend.clone(), self.random, tallies));
+                    self.pools.push(Pool::new(backend.clone(), self.random, tallies, self.clock.now_ms));
                 }
             }
         }
@@ -155,20 +155,20 @@ impl Worker {
 
     pub(super) fn set_health(&mut self, backend: &str, states: &[(Address, Health)]) {
         if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
-            self.pools[at].set_health(states);
+            self.pools[at].set_health(states, self.clock.now_ms);
             self.drain_queue(at as u32);
         }
     }
 
     pub(super) fn change_endpoints(&mut self, backend: &str, changed: &[Endpoint], removed: &[Address]) {
         if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
-            let gone = self.pools[at].change_endpoints(changed, removed);
+            let gone = self.pools[at].change_endpoints(changed, removed, self.clock.now_ms);
             self.retire_all(at as u32, gone);
         }
     }
 
     fn update_endpoints(&mut self, pool: u32, endpoints: &[Endpoint]) {
-        let gone = self.pools[pool as usize].set_endpoints(endpoints);
+        let gone = self.pools[pool as usize].set_endpoints(endpoints, self.clock.now_ms);
         self.retire_all(pool, gone);
     }
 

@@ -49,6 +49,22 @@ pub struct Balance {
     pub hash_on: Option<HashOn>,
     #[serde(default)]
     pub priorities: Priorities,
+    /// Of `ring-hash` and `maglev`: an endpoint with more than so many hundredths of the average load is passed over, at
+    /// least 100. 0 is off.
+    #[serde(default)]
+    pub hash_balance_factor_percent: u32,
+    /// Absent: new endpoints get their whole share at once. Not for policies that hash.
+    #[serde(default)]
+    pub slow_start: Option<SlowStart>,
+}
+
+/// See `balance::slow_start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowStart {
+    pub window_ms: u64,
+    pub aggression_percent: u32,
+    pub min_weight_percent: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -96,6 +112,9 @@ pub struct Endpoint {
     /// 0 is preferred; the next takes what it cannot carry.
     #[serde(default)]
     pub priority: u32,
+    /// 0 is near and preferred within its priority; those farther away take what it cannot carry.
+    #[serde(default)]
+    pub distance: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
