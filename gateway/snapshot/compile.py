@@ -21,7 +21,9 @@ from gateway.configuration.model import (
 )
 from gateway.configuration.problems import Place, Problems
 
+from .durations import milliseconds
 from .files import ReadFile, read_bytes
+from .retry import circuit_breakers_json, retry_json
 from .tls import CheckPair, Json, TlsReader, native_check_pair
 
 CONNECTION_WINDOW = 4 << 20
@@ -59,11 +61,6 @@ def compile_snapshot(
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _milliseconds(seconds: float) -> int:
-    """At least 1 for what is not zero, as zero often means never."""
-    return max(1, round(seconds * 1000)) if seconds > 0 else 0
-
-
 def _listener(listener: Listener, tls: TlsReader) -> Json:
     return {
         "name": listener.name,
@@ -82,10 +79,11 @@ def _backend(backend: Backend, endpoints: Sequence[tuple[str, int, int]], tls: T
         "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
-        "retry": {"attempts": backend.retries, "on": list(backend.retry_on)},
-        "connect_timeout_ms": _milliseconds(backend.connect_timeout),
-        "keepalive_time_ms": _milliseconds(backend.keepalive_time),
-        "keepalive_timeout_ms": _milliseconds(backend.keepalive_timeout),
+        "retry": retry_json(backend.retry),
+        "circuit_breakers": circuit_breakers_json(backend.circuit_breakers),
+        "connect_timeout_ms": milliseconds(backend.connect_timeout),
+        "keepalive_time_ms": milliseconds(backend.keepalive_time),
+        "keepalive_timeout_ms": milliseconds(backend.keepalive_timeout),
     }
 
 
@@ -117,9 +115,10 @@ def _route(route: Route) -> Json:
             "headers": headers,
         },
         "backends": [{"name": name, "weight": weight} for name, weight in route.backends],
-        "timeout_ms": _milliseconds(route.timeout),
-        "idle_timeout_ms": _milliseconds(route.idle_timeout),
+        "timeout_ms": milliseconds(route.timeout),
+        "idle_timeout_ms": milliseconds(route.idle_timeout),
         "access": _access(route.access),
+        "retry": retry_json(route.retry) if route.retry else None,
     }
 
 
@@ -136,8 +135,9 @@ def _method(method: Method) -> Json:
     return {
         "name": method.name,
         "backend": method.backend,
-        "timeout_ms": None if method.timeout is None else _milliseconds(method.timeout),
+        "timeout_ms": None if method.timeout is None else milliseconds(method.timeout),
         "access": _access(method.access),
+        "retry": retry_json(method.retry) if method.retry else None,
         "bindings": bindings,
     }
 
@@ -198,13 +198,13 @@ def _limits(limits: Limits) -> Json:
         "max_line_bytes": limits.max_line_bytes,
         "max_body_bytes": limits.max_body_bytes,
         "max_transcoded_bytes": limits.max_transcoded_bytes,
-        "header_timeout_ms": _milliseconds(limits.header_timeout),
-        "body_timeout_ms": _milliseconds(limits.body_timeout),
-        "idle_timeout_ms": _milliseconds(limits.idle_timeout),
-        "keepalive_time_ms": _milliseconds(limits.keepalive_time),
-        "keepalive_timeout_ms": _milliseconds(limits.keepalive_timeout),
-        "max_connection_age_ms": _milliseconds(limits.max_connection_age),
-        "max_connection_age_grace_ms": _milliseconds(limits.max_connection_age_grace),
+        "header_timeout_ms": milliseconds(limits.header_timeout),
+        "body_timeout_ms": milliseconds(limits.body_timeout),
+        "idle_timeout_ms": milliseconds(limits.idle_timeout),
+        "keepalive_time_ms": milliseconds(limits.keepalive_time),
+        "keepalive_timeout_ms": milliseconds(limits.keepalive_timeout),
+        "max_connection_age_ms": milliseconds(limits.max_connection_age),
+        "max_connection_age_grace_ms": milliseconds(limits.max_connection_age_grace),
         "max_connections": limits.max_connections,
-        "transcoded_timeout_ms": _milliseconds(limits.transcoded_timeout),
+        "transcoded_timeout_ms": milliseconds(limits.transcoded_timeout),
     }

@@ -25,6 +25,7 @@ from gateway.configuration.model import (
     Method,
     Provider,
     Requirement,
+    Retry,
     Route,
 )
 from gateway.snapshot import compile_snapshot, explain, sources
@@ -90,6 +91,7 @@ def test_every_field_that_is_written_is_in_the_contract(tmp_path: Path) -> None:
                 "app",
                 ("app:1",),
                 tls=BackendTls(tmp_path / "ca.pem", CertificateSource(directory=tmp_path), "app"),
+                retry=Retry(hedge_delay=0.1),
             ),
         ),
         routes=(Route("all", (("app", 1),), headers=(HeaderMatch("x"),)),),
@@ -109,6 +111,8 @@ def test_every_field_that_is_written_is_in_the_contract(tmp_path: Path) -> None:
         ("Endpoint", backend["endpoints"][0], True),
         ("ClientTls", backend["tls"], True),
         ("Retry", backend["retry"], True),
+        ("Hedge", backend["retry"]["hedge"], True),
+        ("CircuitBreakers", backend["circuit_breakers"], True),
         ("Balance", backend["balance"], True),
         ("Priorities", backend["balance"]["priorities"], True),
         ("Route", route, True),

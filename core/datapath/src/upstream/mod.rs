@@ -1,8 +1,12 @@
-//! The backends' side: pools of connections, and which of them takes a request.
+//! The backends' side: pools of connections, which of them takes a request, and when one is sent again.
 
+mod breakers;
 mod pool;
+mod queue;
+pub(crate) mod retry;
 mod tally;
 
+pub(crate) use breakers::{AllBreakers, Kind, Place, Refused, limit};
 pub(crate) use pool::{Endpoint, Pool};
 pub(crate) use tally::Ending;
 pub(crate) use tally::Tallies;

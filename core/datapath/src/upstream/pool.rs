@@ -7,11 +7,13 @@
 //! refuses the stream that follows at once on one that has ended, and would refuse it again. So refusals lower the number
 //! of streams that an endpoint's connections get, by one more than was refused; the number rises again with time.
 
+use super::breakers::Breakers;
+use super::queue::Queue;
 use super::tally::{Tallies, Tally};
 use crate::balance::spread::{Health, Member, Spread};
 use crate::http2::hpack::Field;
 use crate::snapshot::{self, Address, Backend};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -111,8 +113,10 @@ pub(crate) struct Pool {
     /// Slots that may be used again, and endpoints that went since they were looked for.
     free: Vec<u32>,
     unused: usize,
-    /// Exchanges that wait for a connection: (slot, generation).
-    pub(crate) queue: VecDeque<(u32, u32)>,
+    /// How much of the backend is in use, by all workers.
+    pub(crate) breakers: Arc<Breakers>,
+    /// Exchanges that wait for a connection.
+    pub(crate) queue: Queue,
     /// Where the search for an endpoint to connect to goes on.
     pub(crate) cursor: usize,
     /// Named by the current snapshot.
@@ -126,7 +130,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Arc<Backend>, start: u64, tallies: Arc<Tallies>) -> Self {
+    pub(crate) fn new(backend: Arc<Backend>, start: u64, tallies: Arc<Tallies>, breakers: Arc<Breakers>) -> Self {
         let reported = backend.endpoints.clone();
         let mut pool = Pool {
             backend,
@@ -135,7 +139,8 @@ impl Pool {
             places: HashMap::new(),
             free: Vec::new(),
             unused: 0,
-            queue: VecDeque::new(),
+            queue: Queue::new(breakers.clone()),
+            breakers,
             cursor: 0,
             current: true,
             spread: Spread::default(),

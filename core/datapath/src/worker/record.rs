@@ -9,7 +9,7 @@ use crate::upstream::Ending;
 use std::sync::Arc;
 
 /// gRPC's number of the status that says so.
-const UNAVAILABLE: u8 = 14;
+pub(super) const UNAVAILABLE: u8 = 14;
 
 /// Which series an exchange belongs to: (method's number, pool) to the worker's series. Filled as requests come.
 #[derive(Debug, Default)]
