@@ -91,8 +91,11 @@ def with_backend_flags(backend: Backend, settings: Settings, problems: Problems)
         backend,
         targets=_asked_at_servers(backend.targets, settings, problems),
         authority=settings.text("backend_authority") or backend.authority,
-        retries=backend.retries if retries is None else retries,
-        retry_on=_conditions(settings, problems) if "backend_retry_ons" in settings else backend.retry_on,
+        retry=replace(
+            backend.retry,
+            attempts=backend.retry.attempts if retries is None else retries,
+            on=_conditions(settings, problems) if "backend_retry_ons" in settings else backend.retry.on,
+        ),
         connect_timeout=backend.connect_timeout if connect is None else connect,
         keepalive_time=backend.keepalive_time if keepalive_time is None else keepalive_time,
         keepalive_timeout=backend.keepalive_timeout if keepalive_timeout is None else keepalive_timeout,

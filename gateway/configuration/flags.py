@@ -91,9 +91,9 @@ _BACKEND_FLAGS = (
         _BACKENDS,
         "text",
         "What is tried again, with commas: connect-failure, refused-stream, reset (may repeat a call that was served).",
-        ",".join(_BACKEND.retry_on),
+        ",".join(_BACKEND.retry.on),
     ),
-    Flag("backend_retry_num", _BACKENDS, "count", "Attempts after the first.", str(_BACKEND.retries)),
+    Flag("backend_retry_num", _BACKENDS, "count", "Attempts after the first.", str(_BACKEND.retry.attempts)),
     Flag(
         "backend_connect_timeout",
         _BACKENDS,

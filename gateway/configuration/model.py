@@ -170,6 +170,41 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """When a request is sent again, `attempts` times at most.
+
+    `on` are conditions of the snapshot, `grpc_statuses` numbers from 1 to 16, `http_statuses` from 300 to 599; times
+    are seconds. The back-off is a random part of `back_off`, doubled each time up to `max_back_off` (Envoy's defaults).
+    `hedge_delay` None: no hedging.
+    """
+
+    attempts: int = 1
+    on: tuple[str, ...] = ("connect-failure", "refused-stream")
+    http_statuses: tuple[int, ...] = ()
+    grpc_statuses: tuple[int, ...] = ()
+    back_off: float = 0.025
+    max_back_off: float = 0.25
+    per_try_timeout: float = 0.0
+    hedge_delay: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreakers:
+    """What of one backend may be in use at once, over all workers; 0 is no limit, except of `max_pending`.
+
+    The budget is how many requests may be under way a second time: `budget_percent` of all, or `budget_least`. Envoy's
+    figures.
+    """
+
+    max_connections: int = 0
+    max_pending: int = 10_000
+    max_requests: int = 0
+    max_retries: int = 0
+    budget_percent: int = 20
+    budget_least: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names."""
 
@@ -177,8 +212,8 @@ class Backend:
     targets: tuple[str, ...]
     tls: BackendTls | None = None
     authority: str | None = None
-    retries: int = 1
-    retry_on: tuple[str, ...] = ("connect-failure", "refused-stream")
+    retry: Retry = Retry()
+    circuit_breakers: CircuitBreakers = CircuitBreakers()
     connect_timeout: float = 5.0
     keepalive_time: float = 0.0
     keepalive_timeout: float = 20.0
@@ -213,7 +248,7 @@ class HeaderMatch:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """All conditions that are given must match; `backends` are (name, weight)."""
+    """All conditions that are given must match; `backends` are (name, weight). `retry` outranks its backends'."""
 
     name: str
     backends: tuple[tuple[str, int], ...]
@@ -226,6 +261,7 @@ class Route:
     timeout: float = 0.0
     idle_timeout: float = 0.0
     access: Access = Access()
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +282,8 @@ class Binding:
 class Method:
     """A gRPC method known by name (`pkg.Service.Method`), or with `pkg.Service.*` every other method of a service.
 
-    `timeout` None: `Limits.transcoded_timeout` when transcoded, none for gRPC.
+    `timeout` None: `Limits.transcoded_timeout` when transcoded, none for gRPC. `retry` outranks that of route and
+    backend.
     """
 
     name: str
@@ -254,6 +291,7 @@ class Method:
     timeout: float | None = None
     access: Access = Access()
     bindings: tuple[Binding, ...] = ()
+    retry: Retry | None = None
     origin: Place | None = field(default=None, compare=False)
     """Where its HTTP rule was written; for messages only."""
 

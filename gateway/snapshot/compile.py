@@ -23,7 +23,9 @@ from gateway.configuration.model import (
 from gateway.configuration.problems import Place, Problems
 from gateway.core import CoreEndpoint
 
+from .durations import milliseconds
 from .files import ReadFile, read_bytes
+from .retry import circuit_breakers_json, retry_json
 from .tls import CheckPair, Json, TlsReader, native_check_pair
 
 CONNECTION_WINDOW = 4 << 20
@@ -61,11 +63,6 @@ def compile_snapshot(
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _milliseconds(seconds: float) -> int:
-    """At least 1 for what is not zero, as zero often means never."""
-    return max(1, round(seconds * 1000)) if seconds > 0 else 0
-
-
 def _listener(listener: Listener, tls: TlsReader) -> Json:
     return {
         "name": listener.name,
@@ -85,10 +82,11 @@ def _backend(backend: Backend, endpoints: Sequence[CoreEndpoint], tls: TlsReader
         "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
-        "retry": {"attempts": backend.retries, "on": list(backend.retry_on)},
-        "connect_timeout_ms": _milliseconds(backend.connect_timeout),
-        "keepalive_time_ms": _milliseconds(backend.keepalive_time),
-        "keepalive_timeout_ms": _milliseconds(backend.keepalive_timeout),
+        "retry": retry_json(backend.retry),
+        "circuit_breakers": circuit_breakers_json(backend.circuit_breakers),
+        "connect_timeout_ms": milliseconds(backend.connect_timeout),
+        "keepalive_time_ms": milliseconds(backend.keepalive_time),
+        "keepalive_timeout_ms": milliseconds(backend.keepalive_timeout),
     }
 
 
@@ -108,7 +106,7 @@ def _balance(balance: Balance) -> Json:
 
 def _slow_start(slow_start: SlowStart) -> Json:
     return {
-        "window_ms": _milliseconds(slow_start.window),
+        "window_ms": milliseconds(slow_start.window),
         "aggression_percent": round(slow_start.aggression * 100),
         "min_weight_percent": slow_start.min_weight_percent,
     }
@@ -130,9 +128,10 @@ def _route(route: Route) -> Json:
             "headers": headers,
         },
         "backends": [{"name": name, "weight": weight} for name, weight in route.backends],
-        "timeout_ms": _milliseconds(route.timeout),
-        "idle_timeout_ms": _milliseconds(route.idle_timeout),
+        "timeout_ms": milliseconds(route.timeout),
+        "idle_timeout_ms": milliseconds(route.idle_timeout),
         "access": _access(route.access),
+        "retry": retry_json(route.retry) if route.retry else None,
     }
 
 
@@ -149,8 +148,9 @@ def _method(method: Method) -> Json:
     return {
         "name": method.name,
         "backend": method.backend,
-        "timeout_ms": None if method.timeout is None else _milliseconds(method.timeout),
+        "timeout_ms": None if method.timeout is None else milliseconds(method.timeout),
         "access": _access(method.access),
+        "retry": retry_json(method.retry) if method.retry else None,
         "bindings": bindings,
     }
 
@@ -211,13 +211,13 @@ def _limits(limits: Limits) -> Json:
         "max_line_bytes": limits.max_line_bytes,
         "max_body_bytes": limits.max_body_bytes,
         "max_transcoded_bytes": limits.max_transcoded_bytes,
-        "header_timeout_ms": _milliseconds(limits.header_timeout),
-        "body_timeout_ms": _milliseconds(limits.body_timeout),
-        "idle_timeout_ms": _milliseconds(limits.idle_timeout),
-        "keepalive_time_ms": _milliseconds(limits.keepalive_time),
-        "keepalive_timeout_ms": _milliseconds(limits.keepalive_timeout),
-        "max_connection_age_ms": _milliseconds(limits.max_connection_age),
-        "max_connection_age_grace_ms": _milliseconds(limits.max_connection_age_grace),
+        "header_timeout_ms": milliseconds(limits.header_timeout),
+        "body_timeout_ms": milliseconds(limits.body_timeout),
+        "idle_timeout_ms": milliseconds(limits.idle_timeout),
+        "keepalive_time_ms": milliseconds(limits.keepalive_time),
+        "keepalive_timeout_ms": milliseconds(limits.keepalive_timeout),
+        "max_connection_age_ms": milliseconds(limits.max_connection_age),
+        "max_connection_age_grace_ms": milliseconds(limits.max_connection_age_grace),
         "max_connections": limits.max_connections,
-        "transcoded_timeout_ms": _milliseconds(limits.transcoded_timeout),
+        "transcoded_timeout_ms": milliseconds(limits.transcoded_timeout),
     }

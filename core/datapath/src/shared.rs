@@ -5,7 +5,7 @@ use crate::balance::spread::Health;
 use crate::observe::report::WorkerStats;
 use crate::snapshot::{Address, Endpoint, Snapshot};
 use crate::tls::Socket;
-use crate::upstream::Tallies;
+use crate::upstream::{AllBreakers, Tallies};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
@@ -92,6 +92,7 @@ pub struct Shared {
     pub draining: AtomicBool,
     events: Events,
     tallies: Arc<Tallies>,
+    breakers: AllBreakers,
 }
 
 impl Shared {
@@ -112,6 +113,11 @@ impl Shared {
     /// How the calls to each endpoint end.
     pub(crate) fn tallies(&self) -> &Arc<Tallies> {
         &self.tallies
+    }
+
+    /// How much of each backend is in use.
+    pub(crate) fn breakers(&self) -> &AllBreakers {
+        &self.breakers
     }
 
     /// An endpoint failed again and again.

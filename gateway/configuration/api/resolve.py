@@ -29,6 +29,7 @@ def resolve_methods(
                 timeout=rule.timeout if rule else None,
                 access=access[name],
                 bindings=bindings.get(name, ()),
+                retry=rule.retry if rule else None,
                 origin=http_rule.place if http_rule else None,
             )
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..api.bindings import check_http_method, check_template
 from ..backend_url import LOOKUP_FAMILIES
 from ..balance import BALANCE_POLICIES, LOCALITIES, check_hash_on
-from ..flag_backend import RETRY_CONDITIONS
 from ..flag_values import LEAST, MOST, check_health_path, check_zone
 from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
 from .health_check_fields import health_check_record
+from .retry import CIRCUIT_BREAKERS, RETRY
 from .target import Target
 
 API_VERSION = "tidegate.dev/v1"
@@ -88,17 +88,8 @@ _BACKEND = Record(
         ),
         "tls": Field(_BACKEND_TLS, "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults."),
         "authority": Field(_NAME, "Replaces the client's :authority."),
-        "retry": Field(
-            Record(
-                {
-                    "attempts": Field(Number(), "After the first. Default: 1."),
-                    "on": Field(
-                        Listing(Text(choices=RETRY_CONDITIONS)),
-                        "Default: connect-failure, refused-stream. reset may repeat a call that was served.",
-                    ),
-                }
-            )
-        ),
+        "retry": Field(RETRY, "For requests whose route and method say nothing of it."),
+        "circuitBreakers": Field(CIRCUIT_BREAKERS, "What may be in use at once, over all workers."),
         "balance": Field(
             Record(
                 {
@@ -245,6 +236,7 @@ _ROUTE = Record(
         ),
         "timeout": Field(_DURATION, "For calls without a deadline of their own. Default: 0, none."),
         "idleTimeout": Field(_DURATION, "Ends a call with no data in either direction. Default: 0, never."),
+        "retry": Field(RETRY, "Outranks that of the backends, whole."),
         "authentication": Field(
             Record(_REQUIREMENTS), 'For what no method is known for; default: the last rule for "*".'
         ),
@@ -301,7 +293,16 @@ _API = Record(
             "As http.rules of google.api.Service; they replace the annotations of descriptors.",
         ),
         "methods": Field(
-            Listing(Record({"selector": _SELECTOR, "backend": Field(_NAME), "timeout": Field(_DURATION)})),
+            Listing(
+                Record(
+                    {
+                        "selector": _SELECTOR,
+                        "backend": Field(_NAME),
+                        "timeout": Field(_DURATION),
+                        "retry": Field(RETRY, "Outranks that of route and backend, whole."),
+                    }
+                )
+            ),
             "What outranks routes for a method. The last rule that matches wins.",
         ),
     }

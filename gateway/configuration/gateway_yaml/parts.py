@@ -24,6 +24,7 @@ from ..problems import Problems, did_you_mean
 from ..quantities import server_name_of
 from ..section import Section
 from ..service_config.providers import check_header_name
+from .retry import circuit_breakers, retry
 from .target import check_contradictions
 
 
@@ -104,7 +105,7 @@ def backends(spec: Section, base: Path, problems: Problems) -> tuple[Backend, ..
 
 def _backend(section: Section, base: Path, problems: Problems) -> Backend:
     defaults = Backend("", ())
-    retry, keepalive = section.section("retry"), section.section("keepalive")
+    keepalive = section.section("keepalive")
     targets = tuple(text for text, _ in section.texts("targets"))
     check_contradictions(section, problems)
     backend = Backend(
@@ -112,8 +113,8 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
         targets,
         tls=_backend_tls(section, targets, base, problems) if "tls" in section else None,
         authority=section.optional_text("authority"),
-        retries=retry.integer("attempts", defaults.retries),
-        retry_on=tuple(text for text, _ in retry.texts("on")) if "on" in retry else defaults.retry_on,
+        retry=retry(section.section("retry"), problems) if "retry" in section else defaults.retry,
+        circuit_breakers=circuit_breakers(section.section("circuitBreakers")),
         connect_timeout=section.number("connectTimeout", defaults.connect_timeout),
         keepalive_time=keepalive.number("time", defaults.keepalive_time),
         keepalive_timeout=keepalive.number("timeout", defaults.keepalive_timeout),
@@ -195,6 +196,7 @@ def _route(
         access=access(section.section("authentication"), providers, problems)
         if "authentication" in section
         else default_access,
+        retry=retry(section.section("retry"), problems) if "retry" in section else None,
     )
 
 

@@ -28,6 +28,7 @@ from ..service_config.providers import check_header_name, key_source
 from ..shape import camel_case
 from . import parts
 from .fields import GATEWAY
+from .retry import retry
 
 _ANY_METHOD = "*"
 
@@ -185,8 +186,9 @@ def _backend_rules(api: Section, backends: tuple[Backend, ...], problems: Proble
     for rule in api.sections("methods"):
         parts.check_known(rule.text("backend"), names, "backend", rule, "backend", problems)
         timeout = rule.number("timeout") if "timeout" in rule else None
+        own = retry(rule.section("retry"), problems) if "retry" in rule else None
         rules.append(
-            BackendRule(rule.text("selector", "*"), rule.place("selector"), rule.optional_text("backend"), timeout)
+            BackendRule(rule.text("selector", "*"), rule.place("selector"), rule.optional_text("backend"), timeout, own)
         )
     return tuple(rules)
 

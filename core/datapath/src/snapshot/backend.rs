@@ -1,12 +1,14 @@
 //! From a backend of the document to what pools of connections read.
 
 use super::Address;
-use super::document::{self, BalancePolicy, HashOn, RetryOn};
+use super::document::{self, BalancePolicy, CircuitBreakers, HashOn};
 use crate::balance::Policy;
 use crate::balance::priority::Rules;
 use crate::balance::slow_start::SlowStart;
 use crate::balance::spread::Plan;
 use crate::tls::{ClientSettings, client_settings};
+use crate::upstream::retry::Policy as RetryPolicy;
+use std::sync::Arc;
 
 /// An endpoint as discovery reports it. Weight 0 takes no new requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +28,10 @@ pub struct Backend {
     /// Failures of one endpoint in a row that are told of; 0: none are.
     pub outlier_errors: u32,
     pub authority: Option<String>,
-    pub retry_attempts: u32,
-    pub retry_on: Vec<RetryOn>,
+    pub(crate) retry: Arc<RetryPolicy>,
+    pub breakers: CircuitBreakers,
     pub connect_timeout_ms: u64,
     pub max_connections: usize,
-    pub max_pending: usize,
     pub keepalive_time_ms: u64,
     pub keepalive_timeout_ms: u64,
     pub tls: Option<ClientSettings>,
@@ -102,11 +103,10 @@ pub(super) fn compile_backend(backend: &document::Backend, path: &str, faults: &
             .map(|slow| SlowStart::new(slow.window_ms, slow.aggression_percent, slow.min_weight_percent)),
         endpoints: compile_endpoints(&backend.endpoints, path, faults),
         authority: backend.authority.clone(),
-        retry_attempts: backend.retry.attempts,
-        retry_on: backend.retry.on.clone(),
+        retry: Arc::new(RetryPolicy::compile(&backend.retry, &format!("{path}.retry"), faults)),
+        breakers: backend.circuit_breakers,
         connect_timeout_ms: backend.connect_timeout_ms,
         max_connections: backend.max_connections.max(1) as usize,
-        max_pending: backend.max_pending as usize,
         keepalive_time_ms: backend.keepalive_time_ms,
         keepalive_timeout_ms: backend.keepalive_timeout_ms,
         tls,

@@ -2,6 +2,7 @@
 
 use super::backend::compile_backend;
 use super::document::{self, Document, Limits};
+use super::retries::Retries;
 use super::{Address, Backend};
 use crate::authenticate::decide::{Authenticator, CompiledAccess};
 use crate::authenticate::store::KeyStore;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     /// A plain proxy: every request goes to this backend, unread.
     pub only_backend: Option<u32>,
     pub only_timeout_ms: u64,
+    /// Where requests have a policy of retries or limits that have to be watched.
+    pub(crate) retries: Option<Retries>,
     pub access_log: document::AccessLog,
     /// Query parameters that hold tokens.
     pub secret_parameters: Vec<String>,
@@ -79,6 +82,7 @@ impl Snapshot {
         let method_timeouts_ms = document.methods.iter().map(|method| method.timeout_ms).collect();
         let route_timeouts_ms: Vec<(u64, u64)> =
             document.routes.iter().map(|route| (route.timeout_ms, route.idle_timeout_ms)).collect();
+        let retries = Retries::compile(&document, &backends, &mut faults);
         let listeners = compile_listeners(document.listeners, &mut faults);
         check_limits(&document.limits, &mut faults);
         let (Some((descriptors, table)), Some(authenticator), true) =
@@ -100,6 +104,7 @@ impl Snapshot {
             healthz_path: document.healthz_path,
             only_backend: table.only_backend().filter(|_| plain && open && patient),
             only_timeout_ms: route_timeouts_ms.first().map_or(0, |&(timeout_ms, _)| timeout_ms),
+            retries,
             descriptors,
             table,
             rejects_unknown: document.unknown_methods == document::UnknownMethods::Reject,

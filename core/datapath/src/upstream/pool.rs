@@ -7,13 +7,15 @@
 //! refuses the stream that follows at once on one that has ended, and would refuse it again. So refusals lower the number
 //! of streams that an endpoint's connections get, by one more than was refused; the number rises again with time.
 
+use super::breakers::Breakers;
+use super::queue::Queue;
 use super::tally::{Tallies, Tally};
 use crate::balance::priority::WHOLE;
 use crate::balance::slow_start::{PARTS, SlowStart};
 use crate::balance::spread::{Health, Member, Spread};
 use crate::http2::hpack::Field;
 use crate::snapshot::{self, Address, Backend};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -133,8 +135,10 @@ pub(crate) struct Pool {
     /// Slots that may be used again, and endpoints that went since they were looked for.
     free: Vec<u32>,
     unused: usize,
-    /// Exchanges that wait for a connection: (slot, generation).
-    pub(crate) queue: VecDeque<(u32, u32)>,
+    /// How much of the backend is in use, by all workers.
+    pub(crate) breakers: Arc<Breakers>,
+    /// Exchanges that wait for a connection.
+    pub(crate) queue: Queue,
     /// Where the search for an endpoint to connect to goes on.
     pub(crate) cursor: usize,
     /// Named by the current snapshot.
@@ -151,7 +155,13 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Arc<Backend>, start: u64, tallies: Arc<Tallies>, now_ms: u64) -> Self {
+    pub(crate) fn new(
+        backend: Arc<Backend>,
+        start: u64,
+        tallies: Arc<Tallies>,
+        breakers: Arc<Breakers>,
+        now_ms: u64,
+    ) -> Self {
         let reported = backend.endpoints.clone();
         let mut pool = Pool {
             backend,
@@ -160,7 +170,8 @@ impl Pool {
             places: HashMap::new(),
             free: Vec::new(),
             unused: 0,
-            queue: VecDeque::new(),
+            queue: Queue::new(breakers.clone()),
+            breakers,
             cursor: 0,
             current: true,
             losses_from_ms: 0,

@@ -25,7 +25,7 @@ fn pool(balance: Value, count: u16) -> Pool {
     let document = json!({"version": "1", "listeners": [], "backends": backends, "routes": []});
     let document: Document = serde_json::from_value(document).unwrap();
     let snapshot = Snapshot::compile(document, None).unwrap();
-    Pool::new(snapshot.backends[0].clone(), 7, Arc::new(Tallies::default()), BEGIN_MS)
+    Pool::new(snapshot.backends[0].clone(), 7, Arc::new(Tallies::default()), Arc::default(), BEGIN_MS)
 }
 
 fn warming() -> Value {

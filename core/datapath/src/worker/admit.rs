@@ -82,6 +82,7 @@ impl Worker {
             if self.shared.draining.load(Relaxed) && facts.grpc && path == HEALTH_CHECK {
                 return Err(Stopped::Draining);
             }
+            self.watch_if_asked(slot, &snapshot, None, Some(0), backend);
             return Ok(self.admitted(&snapshot, backend, None));
         }
         let Resolved { found, query, binding } = match found {
@@ -95,6 +96,8 @@ impl Worker {
         };
         let exchange = &mut self.exchanges[slot];
         exchange.method = found.method.map_or(0, |index| index + 1);
+        self.watch_if_asked(slot, &snapshot, found.method, found.route, found.backend);
+        let exchange = &mut self.exchanges[slot];
         let timeout_ms = snapshot.timeout_ms(found.method, found.route, binding.is_some());
         let idle_timeout_ms = snapshot.idle_timeout_ms(found.route);
         exchange.idle_timeout_ms = idle_timeout_ms;

@@ -40,6 +40,8 @@ pub(super) const NO_ENDPOINT: Answer =
     answer(503, code::UNAVAILABLE, "no-endpoint", "no healthy upstream: the backend has no endpoints");
 pub(super) const QUEUE_FULL: Answer =
     answer(503, code::UNAVAILABLE, "queue-full", "upstream overflow: too many requests wait for a connection");
+pub(super) const TOO_MANY_REQUESTS: Answer =
+    answer(503, code::UNAVAILABLE, "too-many-requests", "upstream overflow: too many requests to this backend");
 pub(super) const CONNECT_FAILED: Answer =
     answer(503, code::UNAVAILABLE, "connect-failure", "upstream connect error: connection failure");
 pub(super) const UPSTREAM_CLOSED: Answer =
@@ -54,6 +56,8 @@ pub(super) const BUFFER_FULL: Answer =
     answer(503, code::RESOURCE_EXHAUSTED, "buffer-full", "the gateway's buffers are full");
 pub(super) const DEADLINE: Answer =
     answer(504, code::DEADLINE_EXCEEDED, "deadline-exceeded", "the call's deadline has passed");
+pub(super) const PER_TRY_TIMEOUT: Answer =
+    answer(504, code::DEADLINE_EXCEEDED, "per-try-timeout", "upstream request timeout: no response headers in time");
 pub(super) const BAD_REQUEST: Answer = answer(400, code::INTERNAL, "bad-request", "The request is malformed");
 pub(super) const HEAD_TIMEOUT: Answer =
     answer(408, code::UNAVAILABLE, "header-timeout", "The request's head did not arrive in time");
@@ -264,7 +268,11 @@ impl Worker {
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
         }
+        let watched = exchange.tries.is_some();
         self.drop_pending(slot, UPSTREAM);
         self.drop_upstream_stream(half, code);
+        if watched {
+            self.settle_tries(slot);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A request and its response while they are under way: a stream of a client's connection, joined to one of a backend's.
 
 use super::transcoding::Transcoding;
+use super::tries::Tries;
 use crate::authenticate::cache::Caller;
 use crate::bytes::wheel::Armed;
 use crate::http2::hpack::HeaderList;
@@ -91,8 +92,12 @@ pub(crate) enum Phase {
     Collecting,
     /// Waits for a connection to its backend.
     Queued,
+    /// Waits before it is sent again.
+    BackingOff,
     /// Joined to an upstream stream.
     Joined,
+    /// A second attempt of another exchange.
+    Hedge,
     /// Answered by us; the rest of the answer is being sent.
     Answered,
 }
@@ -118,6 +123,9 @@ pub(crate) struct Exchange {
     /// The answer to HEAD has no body.
     pub(crate) is_head: bool,
     pub(crate) attempts: u32,
+    pub(crate) tries: Option<Box<Tries>>,
+    /// The exchange that this one is a hedge of.
+    pub(crate) hedge_of: u32,
     pub(crate) started_ns: u64,
     /// In the worker's milliseconds; 0: none.
     pub(crate) deadline_ms: u64,
@@ -159,6 +167,8 @@ impl Exchanges {
             grpc: false,
             is_head: false,
             attempts: 0,
+            tries: None,
+            hedge_of: NONE,
             started_ns: 0,
             deadline_ms: 0,
             idle_timeout_ms: 0,

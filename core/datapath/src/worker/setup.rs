@@ -76,6 +76,7 @@ impl Worker {
             again: Vec::new(),
             list: HeaderList::default(),
             spare_heads: Vec::new(),
+            spare_tries: Vec::new(),
             buffer: vec![0; READ_BUFFER],
             wheel: Wheel::new(clock.now_ms),
             due: Vec::new(),
@@ -126,7 +127,8 @@ impl Worker {
                 }
                 None => {
                     let tallies = self.shared.tallies().clone();
-                    self.pools.push(Pool::new(backend.clone(), self.random, tallies, self.clock.now_ms));
+                    let breakers = self.shared.breakers().of(&backend.name);
+                    self.pools.push(Pool::new(backend.clone(), self.random, tallies, breakers, self.clock.now_ms));
                 }
             }
         }

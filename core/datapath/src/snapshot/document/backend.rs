@@ -1,7 +1,7 @@
 //! Where requests go: endpoints, how they are balanced, and what is done when one fails.
 
-use super::KeyPair;
-use super::defaults::{five_seconds, one, sixteen, thousand, twenty_seconds};
+use super::defaults::{five_seconds, one, sixteen, twenty_seconds};
+use super::{CircuitBreakers, KeyPair, Retry};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -23,9 +23,8 @@ pub struct Backend {
     /// Connections per worker and endpoint; more than one only when the peer's stream limit fills.
     #[serde(default = "sixteen")]
     pub max_connections: u32,
-    /// Requests of one worker that wait for a connection; more answer UNAVAILABLE.
-    #[serde(default = "thousand")]
-    pub max_pending: u32,
+    #[serde(default)]
+    pub circuit_breakers: CircuitBreakers,
     /// PINGs to the backend on connections with streams; 0 is off. gRPC servers refuse less than five minutes.
     #[serde(default)]
     pub keepalive_time_ms: u64,
@@ -125,34 +124,4 @@ pub struct ClientTls {
     #[serde(default)]
     pub client: Option<KeyPair>,
     pub server_name: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// Attempts after the first.
-    #[serde(default = "one")]
-    pub attempts: u32,
-    #[serde(default = "safe_conditions")]
-    pub on: Vec<RetryOn>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Retry { attempts: 1, on: safe_conditions() }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryOn {
-    ConnectFailure,
-    /// REFUSED_STREAM, and streams above the last id of a GOAWAY.
-    RefusedStream,
-    /// The connection died before response headers: the backend may have acted on the request.
-    Reset,
-}
-
-fn safe_conditions() -> Vec<RetryOn> {
-    vec![RetryOn::ConnectFailure, RetryOn::RefusedStream]
 }

@@ -8,12 +8,14 @@ mod backend;
 mod defaults;
 mod limits;
 mod listener;
+mod retry;
 mod route;
 
 pub use authentication::*;
 pub use backend::*;
 pub use limits::*;
 pub use listener::*;
+pub use retry::*;
 pub use route::*;
 use serde::Deserialize;
 
