@@ -8,7 +8,6 @@ from typing import Literal
 
 from tests.bench.load import Load
 from tests.bench.peers import Kind
-from tests.bench.peers.tidegate import CHECKED, unknown
 
 Unit = Literal["us/call", "us/MiB"]
 Tokens = Literal["none", "rs256", "mixed"]
@@ -44,7 +43,6 @@ class Row:
 
 
 IN_FLIGHT = 160
-UNCHECKED_NOTE = "without active checks, which this tree does not have"
 RELAY_NOTE = "a socket for each endpoint on either side, 160 calls in flight or more: what sockets cost without HTTP"
 
 
@@ -60,7 +58,7 @@ def spread(endpoints: int) -> Row:
         kind="spread",
         endpoints=endpoints,
         own_loads={"relay": Load(connections=endpoints, streams=math.ceil(IN_FLIGHT / endpoints))},
-        notes={"relay": RELAY_NOTE} | ({"tidegate": UNCHECKED_NOTE} if unknown(CHECKED) else {}),
+        notes={"relay": RELAY_NOTE},
     )
 
 
