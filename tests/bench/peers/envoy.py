@@ -31,7 +31,7 @@ def configuration(scenario: Scenario) -> dict[str, Any]:
     chain: dict[str, Any] = {"filters": [_connection_manager(scenario)]}
     if scenario.kind == "tls":
         chain["transport_socket"] = _downstream_tls(scenario)
-    listener = {"name": "bench", "address": _address(scenario.listen), "filter_chains": [chain]}
+    listener = {"name": "bench", "address": socket_address(scenario.listen), "filter_chains": [chain]}
     return {"static_resources": {"listeners": [listener], "clusters": [_cluster(scenario)]}}
 
 
@@ -41,9 +41,9 @@ def _connection_manager(scenario: Scenario) -> dict[str, Any]:
         filters.append(_jwt(scenario))
     if scenario.kind == "health":
         filters.append(_transcoder(scenario))
-    filters.append(_typed("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"))
+    filters.append(typed_config("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"))
     route = {"match": {"prefix": "/"}, "route": {"cluster": "backend", "timeout": "0s"}}
-    return _typed(
+    return typed_config(
         "envoy.filters.network.http_connection_manager",
         f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="bench",
@@ -62,7 +62,7 @@ def _jwt(scenario: Scenario) -> dict[str, Any]:
         "local_jwks": {"inline_string": scenario.issuer.jwks.read_text()},
         "jwt_cache_config": {"jwt_cache_size": JWT_CACHE_SIZE},
     }
-    return _typed(
+    return typed_config(
         "envoy.filters.http.jwt_authn",
         f"{EXTENSIONS}.filters.http.jwt_authn.v3.JwtAuthentication",
         providers={"bench": provider},
@@ -71,7 +71,7 @@ def _jwt(scenario: Scenario) -> dict[str, Any]:
 
 
 def _transcoder(scenario: Scenario) -> dict[str, Any]:
-    return _typed(
+    return typed_config(
         "envoy.filters.http.grpc_json_transcoder",
         f"{EXTENSIONS}.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor=str(scenario.descriptors),
@@ -98,7 +98,7 @@ def _cluster(scenario: Scenario) -> dict[str, Any]:
         },
         "load_assignment": {
             "cluster_name": "backend",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(scenario.backend)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(scenario.backend)}}]}],
         },
     }
     if scenario.kind == "tls":
@@ -111,7 +111,7 @@ def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
         "certificate_chain": {"filename": str(scenario.certificates.certificate)},
         "private_key": {"filename": str(scenario.certificates.key)},
     }
-    return _typed(
+    return typed_config(
         "envoy.transport_sockets.tls",
         f"{EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext",
         common_tls_context={"tls_certificates": [pair], "alpn_protocols": ["h2", "http/1.1"]},
@@ -119,7 +119,7 @@ def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
 
 
 def _upstream_tls(scenario: Scenario) -> dict[str, Any]:
-    return _typed(
+    return typed_config(
         "envoy.transport_sockets.tls",
         f"{EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
         sni="localhost",
@@ -130,9 +130,9 @@ def _upstream_tls(scenario: Scenario) -> dict[str, Any]:
     )
 
 
-def _address(port: int) -> dict[str, Any]:
+def socket_address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _typed(name: str, type_url: str, **fields: Any) -> dict[str, Any]:
+def typed_config(name: str, type_url: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": type_url, **fields}}
