@@ -21,7 +21,7 @@ from typing import Any, Self
 import grpc
 
 from healthcheck.server import HealthServer
-from tests.bench.peers.envoy import EXTENSIONS, Envoy, _address, _typed
+from tests.bench.peers.envoy import EXTENSIONS, Envoy, socket_address, typed_config
 from tests.bench.process import free_port, listening
 from tests.gateway.core import until
 
@@ -157,10 +157,10 @@ def envoy(folder: Path, listen: int, backends: list[int]) -> list[str]:
         },
         "load_assignment": {
             "cluster_name": "app",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in backends]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(port)}} for port in backends]}],
         },
     }
-    manager = _typed(
+    manager = typed_config(
         "envoy.filters.network.http_connection_manager",
         f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="bench",
@@ -175,10 +175,10 @@ def envoy(folder: Path, listen: int, backends: list[int]) -> list[str]:
             ]
         },
         http_filters=[
-            _typed("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"),
+            typed_config("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"),
         ],
     )
-    listener = {"name": "bench", "address": _address(listen), "filter_chains": [{"filters": [manager]}]}
+    listener = {"name": "bench", "address": socket_address(listen), "filter_chains": [{"filters": [manager]}]}
     path = folder / "envoy.json"
     path.write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": [cluster]}}))
     program = Envoy().program_path()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.admin.redact import REDACTED, _model
+from gateway.admin.redact import REDACTED, configuration
 from gateway.configuration.model import Backend, BackendTls, HealthCheck
 from gateway.snapshot import compile_checks, sources
 from tests.configuration.test_gateway_yaml import HEAD, errors, load_text
+from tests.process.fakes import plain_config
+from tests.process.test_admin import FACTS
 
 WHOLE = """\
       protocol: http2
@@ -45,8 +48,6 @@ def refusals(directory: Path, check: str, target: str = "10.0.0.1:1") -> list[st
 
 def target(directory: Path, check: str, more: str = "") -> dict[str, Any]:
     made = backend(directory, check, more)
-    from tests.process.fakes import plain_config
-
     requests = compile_checks(plain_config(backends=(made, Backend("plain", ()))))
     assert list(requests) == ["app"]
     (found,) = json.loads(requests["app"])["targets"]
@@ -80,10 +81,11 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
-    check = backend(tmp_path, "\n" + WHOLE).health_check
-    assert "s3cret" not in repr(check)
-    assert "s3cret" not in str(_model(check))
-    assert REDACTED in str(_model(check))
+    made = backend(tmp_path, "\n" + WHOLE)
+    assert "s3cret" not in repr(made)
+    shown = json.dumps(configuration(replace(FACTS, config=plain_config(backends=(made,)))))
+    assert "s3cret" not in shown
+    assert REDACTED in shown
 
 
 def test_tls_is_the_backends_unless_said_otherwise(tmp_path: Path) -> None:
@@ -98,8 +100,6 @@ def test_tls_is_the_backends_unless_said_otherwise(tmp_path: Path) -> None:
     bare = backend(tmp_path, " {cleartext: true}", own).health_check
     assert bare is not None
     assert bare.tls is None
-    from tests.process.fakes import plain_config
-
     assert {tmp_path / "own.pem", tmp_path / "other.pem"} <= set(sources(plain_config(backends=(other,))))
 
 
@@ -140,8 +140,6 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 def test_the_prober_takes_what_is_compiled(tmp_path: Path) -> None:
     core = pytest.importorskip("tidegate_core", reason="the native module is not built")
-    from tests.process.fakes import plain_config
-
     for check in (" {}", "\n" + WHOLE, " {protocol: tcp}", " {protocol: http, path: '/~!x'}", " {host: '[::1]:8'}"):
         requests = compile_checks(plain_config(backends=(backend(tmp_path, check),)))
         core.ProbePlan(requests["app"])

@@ -55,7 +55,7 @@ def fleet(listen: int, endpoints: tuple[str, ...], retry_policy: dict[str, Any] 
 
 
 def _bootstrap(listen: int, chain: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
-    listener = {"name": "bench", "address": _address(listen), "filter_chains": [chain]}
+    listener = {"name": "bench", "address": socket_address(listen), "filter_chains": [chain]}
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
@@ -69,12 +69,12 @@ def _connection_manager(scenario: Scenario) -> dict[str, Any]:
 
 
 def _manager(filters: list[dict[str, Any]], retry_policy: dict[str, Any] | None) -> dict[str, Any]:
-    filters.append(_typed("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"))
+    filters.append(typed_config("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"))
     action: dict[str, Any] = {"cluster": "backend", "timeout": "0s"}
     if retry_policy is not None:
         action["retry_policy"] = retry_policy
     route = {"match": {"prefix": "/"}, "route": action}
-    return _typed(
+    return typed_config(
         "envoy.filters.network.http_connection_manager",
         f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="bench",
@@ -93,7 +93,7 @@ def _jwt(scenario: Scenario) -> dict[str, Any]:
         "local_jwks": {"inline_string": scenario.issuer.jwks.read_text()},
         "jwt_cache_config": {"jwt_cache_size": JWT_CACHE_SIZE},
     }
-    return _typed(
+    return typed_config(
         "envoy.filters.http.jwt_authn",
         f"{EXTENSIONS}.filters.http.jwt_authn.v3.JwtAuthentication",
         providers={"bench": provider},
@@ -102,7 +102,7 @@ def _jwt(scenario: Scenario) -> dict[str, Any]:
 
 
 def _transcoder(scenario: Scenario) -> dict[str, Any]:
-    return _typed(
+    return typed_config(
         "envoy.filters.http.grpc_json_transcoder",
         f"{EXTENSIONS}.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor=str(scenario.descriptors),
@@ -113,7 +113,7 @@ def _transcoder(scenario: Scenario) -> dict[str, Any]:
 
 
 def _cluster(scenario: Scenario) -> dict[str, Any]:
-    places = [_place(endpoint) for endpoint in scenario.endpoints] or [_address(scenario.backend)]
+    places = [_place(endpoint) for endpoint in scenario.endpoints] or [socket_address(scenario.backend)]
     cluster = _plain_cluster(places)
     if scenario.kind == "spread":
         cluster["health_checks"] = [CHECK]
@@ -149,7 +149,7 @@ def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
         "certificate_chain": {"filename": str(scenario.certificates.certificate)},
         "private_key": {"filename": str(scenario.certificates.key)},
     }
-    return _typed(
+    return typed_config(
         "envoy.transport_sockets.tls",
         f"{EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext",
         common_tls_context={"tls_certificates": [pair], "alpn_protocols": ["h2", "http/1.1"]},
@@ -157,7 +157,7 @@ def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
 
 
 def _upstream_tls(scenario: Scenario) -> dict[str, Any]:
-    return _typed(
+    return typed_config(
         "envoy.transport_sockets.tls",
         f"{EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
         sni="localhost",
@@ -170,12 +170,12 @@ def _upstream_tls(scenario: Scenario) -> dict[str, Any]:
 
 def _place(endpoint: str) -> dict[str, Any]:
     host, _, port = endpoint.rpartition(":")
-    return _address(int(port), host)
+    return socket_address(int(port), host)
 
 
-def _address(port: int, host: str = "127.0.0.1") -> dict[str, Any]:
+def socket_address(port: int, host: str = "127.0.0.1") -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _typed(name: str, type_url: str, **fields: Any) -> dict[str, Any]:
+def typed_config(name: str, type_url: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": type_url, **fields}}

@@ -371,15 +371,16 @@ impl Loop {
 
     /// Asks a watched server by Check whether it is alive.
     fn reassure(&mut self, slot: usize, now_ms: u64) {
-        let random = self.next_random();
         let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
         if server.link.as_mut().is_some_and(|link| link.ask_beside(&server.plan)) {
             server.phase = Phase::Reassuring;
             self.rearm(slot, |server| now_ms + server.plan.answer_timeout_ms);
             self.drive(slot, now_ms);
         } else {
-            // A server that is leaving takes no call, and will end the Watch.
-            self.rearm(slot, |server| now_ms + 1 + random % server.plan.interval_ms);
+            // A server that is leaving takes no call here, and one that allows one call has it: another connection tells.
+            server.times = Times { began_ms: now_ms, ..Times::default() };
+            server.phase = Phase::Asking;
+            self.connect(slot, now_ms);
         }
     }
 

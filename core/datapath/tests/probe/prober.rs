@@ -2,6 +2,7 @@ use crate::server::{Http2, PATIENCE, Script, Server, message, target, until_clos
 use serde_json::{Value, json};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
+use tidegate_datapath::http2::frame;
 use tidegate_datapath::probe::prober::{Event, Prober, Thresholds};
 use tidegate_datapath::probe::{Outcome, Plan, compile};
 
@@ -314,5 +315,29 @@ fn who_names_no_authority_is_called_by_its_address() {
     let host = tidegate_datapath::probe::Host::Address(server.address);
     ears.prober.set(1, template.at("it", host), ONCE).unwrap();
     assert_eq!(receiver.recv().unwrap(), Some(server.address.to_string()));
+    drop(ears);
+}
+
+#[test]
+fn a_watched_server_that_is_leaving_is_watched_on_another_connection() {
+    let leaving: Script = Box::new(|socket| {
+        let mut http2 = Http2::new(socket);
+        let stream = http2.asked().stream;
+        http2.answer_health(stream, 1);
+        let (last, code) = (stream.to_be_bytes(), 0u32.to_be_bytes());
+        http2.raw(frame::GOAWAY, 0, 0, &[last, code].concat());
+        http2.until_closed();
+    });
+    let staying: Script = Box::new(|socket| {
+        let mut http2 = Http2::new(socket);
+        let stream = http2.asked().stream;
+        http2.answer_health(stream, 2);
+        http2.until_closed();
+    });
+    let server = Server::new(vec![leaving, staying]);
+    let mut ears = Ears::new();
+    ears.prober.set(1, plan(server.address, json!({"watch": true})), ONCE).unwrap();
+    ears.hears(1, Outcome::Serving, 1);
+    ears.hears(1, Outcome::NotServing, 1);
     drop(ears);
 }
