@@ -25,6 +25,7 @@ from gateway.configuration.model import (
     GatewayConfig,
     HealthCheck,
     Listener,
+    Retry,
     Route,
 )
 from healthcheck.server import HealthServer
@@ -44,7 +45,7 @@ KINDS = [pytest.param(QUICK, id="watch"), pytest.param(dataclasses.replace(QUICK
 
 def config(*targets: str, check: HealthCheck | None = QUICK, workers: int = 1, **changes: Any) -> GatewayConfig:
     """Health is never ignored, so that a call that reaches who does not serve is a mistake."""
-    changes = {"balance": Balance(panic_threshold_percent=0), "retries": 3, **changes}
+    changes = {"balance": Balance(panic_threshold_percent=0), "retry": Retry(attempts=3), **changes}
     return GatewayConfig(
         listeners=(Listener("main", "127.0.0.1:0"),),
         backends=(Backend("app", targets, health_check=check, **changes),),
