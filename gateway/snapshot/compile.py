@@ -21,6 +21,7 @@ from gateway.configuration.model import (
 )
 from gateway.configuration.problems import Place, Problems
 
+from .admission import adaptive_concurrency, rate_limit
 from .files import ReadFile, read_bytes
 from .tls import CheckPair, Json, TlsReader, native_check_pair
 
@@ -49,6 +50,7 @@ def compile_snapshot(
         "methods": [_method(method) for method in config.methods],
         "unknown_methods": config.unknown_methods,
         "authentication": _authentication(config.authentication),
+        "rate_limits": [rate_limit(limit) for limit in config.rate_limits],
         "descriptors": _descriptors(config, read_file, problems),
         "limits": _limits(config.limits),
         "access_log": {"path": config.access_log.path, "success_rate": config.access_log.success_rate},
@@ -80,6 +82,7 @@ def _backend(backend: Backend, endpoints: Sequence[tuple[str, int, int]], tls: T
         ],
         "balance": _balance(backend.balance),
         "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
+        "adaptive_concurrency": adaptive_concurrency(backend.adaptive_concurrency),
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
         "retry": {"attempts": backend.retries, "on": list(backend.retry_on)},
@@ -120,6 +123,7 @@ def _route(route: Route) -> Json:
         "timeout_ms": _milliseconds(route.timeout),
         "idle_timeout_ms": _milliseconds(route.idle_timeout),
         "access": _access(route.access),
+        "rate_limits": list(route.rate_limits),
     }
 
 
@@ -138,6 +142,7 @@ def _method(method: Method) -> Json:
         "backend": method.backend,
         "timeout_ms": None if method.timeout is None else _milliseconds(method.timeout),
         "access": _access(method.access),
+        "rate_limits": list(method.rate_limits),
         "bindings": bindings,
     }
 

@@ -146,7 +146,8 @@ impl Gateway {
 
     /// Counters and histograms as JSON: see [`report`].
     pub fn stats(&self) -> serde_json::Value {
-        report(&self.shared, &self.mailboxes)
+        let snapshot = lock(&self.state).snapshot.clone();
+        report(&self.shared, &snapshot.rate_limits, &self.mailboxes)
     }
 
     /// Listeners and each worker's backends, as they are now.

@@ -1,6 +1,7 @@
 //! What holds for the whole process, shared by its workers.
 
 use crate::access_log::LogSender;
+use crate::admission::limiter::Limiters;
 use crate::balance::spread::Health;
 use crate::observe::report::WorkerStats;
 use crate::snapshot::{Address, Endpoint, Snapshot};
@@ -92,6 +93,7 @@ pub struct Shared {
     pub draining: AtomicBool,
     events: Events,
     tallies: Arc<Tallies>,
+    limiters: Limiters,
 }
 
 impl Shared {
@@ -112,6 +114,11 @@ impl Shared {
     /// How the calls to each endpoint end.
     pub(crate) fn tallies(&self) -> &Arc<Tallies> {
         &self.tallies
+    }
+
+    /// How many calls each backend has under way.
+    pub fn limiters(&self) -> &Limiters {
+        &self.limiters
     }
 
     /// An endpoint failed again and again.

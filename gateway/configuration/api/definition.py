@@ -62,6 +62,7 @@ class BackendRule(Rule):
 
     backend: str | None = None
     timeout: float | None = None
+    rate_limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def resolve_methods(
                 name,
                 backend=rule.backend if rule else None,
                 timeout=rule.timeout if rule else None,
+                rate_limits=rule.rate_limits if rule else (),
                 access=access[name],
                 bindings=bindings.get(name, ()),
                 origin=http_rule.place if http_rule else None,

@@ -11,6 +11,7 @@ from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
+from .admission_fields import ADAPTIVE_CONCURRENCY, RATE_LIMIT, RATE_LIMITS
 from .target import Target
 
 API_VERSION = "tidegate.dev/v1"
@@ -128,6 +129,7 @@ _BACKEND = Record(
             ),
             "Endpoints that fail calls again and again get none for a while; absent: off. Write {} for the defaults.",
         ),
+        "adaptiveConcurrency": ADAPTIVE_CONCURRENCY,
         "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
         "dnsLookupFamily": Field(
             Text(choices=LOOKUP_FAMILIES),
@@ -190,6 +192,7 @@ _ROUTE = Record(
         ),
         "timeout": Field(_DURATION, "For calls without a deadline of their own. Default: 0, none."),
         "idleTimeout": Field(_DURATION, "Ends a call with no data in either direction. Default: 0, never."),
+        "rateLimits": RATE_LIMITS,
         "authentication": Field(
             Record(_REQUIREMENTS), 'For what no method is known for; default: the last rule for "*".'
         ),
@@ -246,7 +249,16 @@ _API = Record(
             "As http.rules of google.api.Service; they replace the annotations of descriptors.",
         ),
         "methods": Field(
-            Listing(Record({"selector": _SELECTOR, "backend": Field(_NAME), "timeout": Field(_DURATION)})),
+            Listing(
+                Record(
+                    {
+                        "selector": _SELECTOR,
+                        "backend": Field(_NAME),
+                        "timeout": Field(_DURATION),
+                        "rateLimits": RATE_LIMITS,
+                    }
+                )
+            ),
             "What outranks routes for a method. The last rule that matches wins.",
         ),
     }
@@ -329,6 +341,7 @@ GATEWAY = Record(
                     ),
                     "api": Field(_API),
                     "authentication": Field(_AUTHENTICATION),
+                    "rateLimits": Field(Listing(RATE_LIMIT), "Defined here, named by routes and methods."),
                     "limits": Field(_LIMITS),
                     "accessLog": Field(
                         Record(

@@ -8,6 +8,8 @@
 //! of streams that an endpoint's connections get, by one more than was refused; the number rises again with time.
 
 use super::tally::{Tallies, Tally};
+use crate::admission::gradient::Finished;
+use crate::admission::limiter::Limiter;
 use crate::balance::spread::{Health, Member, Spread};
 use crate::http2::hpack::Field;
 use crate::snapshot::{self, Address, Backend};
@@ -105,6 +107,11 @@ pub(crate) struct Pool {
     pub(crate) backend: Arc<Backend>,
     /// Replaces the client's `:authority`.
     pub(crate) authority: Option<Rc<Field>>,
+    /// Counts the calls under way, where that was ever asked for.
+    pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Of this turn, for the limiter: calls that ended, and the most that were under way.
+    pub(crate) finished: Vec<Finished>,
+    pub(crate) peak: u32,
     /// Slots stay where they are while a connection refers to them.
     pub(crate) endpoints: Vec<Endpoint>,
     places: HashMap<Address, u32>,
@@ -131,6 +138,9 @@ impl Pool {
         let mut pool = Pool {
             backend,
             authority: None,
+            limiter: None,
+            finished: Vec::new(),
+            peak: 0,
             endpoints: Vec::new(),
             places: HashMap::new(),
             free: Vec::new(),

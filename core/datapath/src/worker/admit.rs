@@ -93,8 +93,11 @@ impl Worker {
             Some(access) => self.authenticate(&snapshot, access, facts, list, query.as_deref(), may_wait)?,
             None => None,
         };
+        self.exchanges[slot].method = found.method.map_or(0, |index| index + 1);
+        if snapshot.limits_rates {
+            self.charge(slot, &snapshot, facts, found, caller.as_deref(), list)?;
+        }
         let exchange = &mut self.exchanges[slot];
-        exchange.method = found.method.map_or(0, |index| index + 1);
         let timeout_ms = snapshot.timeout_ms(found.method, found.route, binding.is_some());
         let idle_timeout_ms = snapshot.idle_timeout_ms(found.route);
         exchange.idle_timeout_ms = idle_timeout_ms;

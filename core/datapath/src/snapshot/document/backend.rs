@@ -1,7 +1,7 @@
 //! Where requests go: endpoints, how they are balanced, and what is done when one fails.
 
-use super::KeyPair;
 use super::defaults::{five_seconds, one, sixteen, thousand, twenty_seconds};
+use super::{AdaptiveConcurrency, KeyPair};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Backend {
     /// An event is raised when so many calls of one endpoint in a row fail; 0 is off.
     #[serde(default)]
     pub outlier_errors: u32,
+    /// Absent: as many calls as come.
+    #[serde(default)]
+    pub adaptive_concurrency: Option<AdaptiveConcurrency>,
 }
 
 /// How a backend's endpoints share its requests.

@@ -20,6 +20,9 @@ pub struct Route {
     pub idle_timeout_ms: u64,
     #[serde(default)]
     pub access: Access,
+    /// Names; a request has to pass all of them.
+    #[serde(default)]
+    pub rate_limits: Vec<String>,
 }
 
 /// All that is given must match.
@@ -87,6 +90,9 @@ pub struct Method {
     pub timeout_ms: Option<u64>,
     #[serde(default)]
     pub access: Access,
+    /// Beside those of its route.
+    #[serde(default)]
+    pub rate_limits: Vec<String>,
     /// HTTP bindings beside `POST /pkg.Service/Method`, which every method of the descriptors has.
     #[serde(default)]
     pub bindings: Vec<Binding>,
