@@ -35,12 +35,19 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
             "targets": list(backend.targets),
             "errors": list(reports[backend.name].errors) if backend.name in reports else [],
             "hints": list(reports[backend.name].hints) if backend.name in reports else [],
+            **_concurrency(pools.get(backend.name, [])),
             "waiting": sum(pool.get("waiting", 0) for pool in pools.get(backend.name, [])),
             "zones": zones(rows[backend.name]),
             "endpoints": rows[backend.name],
         }
         for backend in facts.config.backends
     ]
+
+
+def _concurrency(pools: list[Json]) -> Json:
+    """The same for every worker: it is counted over all of them."""
+    pool: Json = pools[0] if pools else {}
+    return {name: pool.get(name) for name in ("concurrency_limit", "under_way", "overloaded")}
 
 
 def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:

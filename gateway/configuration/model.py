@@ -204,6 +204,43 @@ class CircuitBreakers:
     budget_least: int = 3
 
 
+DEFAULT_KEYS = 10_000
+"""Keys of a rate limit that are sure to get a bucket of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateKey:
+    """What a rate limit tells requests apart by. `name` is the claim's, or the header's in lower case."""
+
+    kind: Literal["claim", "header", "source"]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """`requests` every `period` seconds, of which `burst` may come at once, for each key or for all together."""
+
+    name: str
+    requests: int
+    period: float
+    burst: int
+    key: RateKey | None = None
+    max_keys: int = DEFAULT_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveConcurrency:
+    """Bounds of the calls that a backend has under way; see core/datapath/src/admission/gradient.rs for the defaults.
+
+    `tolerance_percent` is what a call may take, of what it takes without load.
+    """
+
+    minimum: int = 3
+    maximum: int = 1000
+    initial: int = 20
+    tolerance_percent: int = 150
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names."""
@@ -221,6 +258,7 @@ class Backend:
     balance: Balance = Balance()
     outlier_detection: OutlierDetection | None = None
     health_check: HealthCheck | None = None
+    adaptive_concurrency: AdaptiveConcurrency | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +300,7 @@ class Route:
     idle_timeout: float = 0.0
     access: Access = Access()
     retry: Retry | None = None
+    rate_limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +331,7 @@ class Method:
     access: Access = Access()
     bindings: tuple[Binding, ...] = ()
     retry: Retry | None = None
+    rate_limits: tuple[str, ...] = ()
     origin: Place | None = field(default=None, compare=False)
     """Where its HTTP rule was written; for messages only."""
 
@@ -378,6 +418,7 @@ class GatewayConfig:
     embedded_descriptors: tuple[bytes, ...] = ()
     """Descriptor sets that stood inside the service configuration."""
     authentication: Authentication = field(default_factory=Authentication)
+    rate_limits: tuple[RateLimit, ...] = ()
     limits: Limits = field(default_factory=Limits)
     access_log: AccessLog = field(default_factory=AccessLog)
     admin: Admin = field(default_factory=Admin)

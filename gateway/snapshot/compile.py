@@ -23,6 +23,7 @@ from gateway.configuration.model import (
 from gateway.configuration.problems import Place, Problems
 from gateway.core import CoreEndpoint
 
+from .admission import adaptive_concurrency, rate_limit
 from .durations import milliseconds
 from .files import ReadFile, read_bytes
 from .retry import circuit_breakers_json, retry_json
@@ -53,6 +54,7 @@ def compile_snapshot(
         "methods": [_method(method) for method in config.methods],
         "unknown_methods": config.unknown_methods,
         "authentication": _authentication(config.authentication),
+        "rate_limits": [rate_limit(limit) for limit in config.rate_limits],
         "descriptors": _descriptors(config, read_file, problems),
         "limits": _limits(config.limits),
         "access_log": {"path": config.access_log.path, "success_rate": config.access_log.success_rate},
@@ -80,6 +82,7 @@ def _backend(backend: Backend, endpoints: Sequence[CoreEndpoint], tls: TlsReader
         ],
         "balance": _balance(backend.balance),
         "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
+        "adaptive_concurrency": adaptive_concurrency(backend.adaptive_concurrency),
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
         "retry": retry_json(backend.retry),
@@ -132,6 +135,7 @@ def _route(route: Route) -> Json:
         "idle_timeout_ms": milliseconds(route.idle_timeout),
         "access": _access(route.access),
         "retry": retry_json(route.retry) if route.retry else None,
+        "rate_limits": list(route.rate_limits),
     }
 
 
@@ -151,6 +155,7 @@ def _method(method: Method) -> Json:
         "timeout_ms": None if method.timeout is None else milliseconds(method.timeout),
         "access": _access(method.access),
         "retry": retry_json(method.retry) if method.retry else None,
+        "rate_limits": list(method.rate_limits),
         "bindings": bindings,
     }
 

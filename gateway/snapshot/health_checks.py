@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from gateway.configuration.model import GatewayConfig, HealthCheck
 from gateway.configuration.problems import Problems
 
+from .durations import milliseconds
 from .files import ReadFile, read_bytes
 from .tls import CheckPair, Json, TlsReader, native_check_pair
 
@@ -46,15 +47,11 @@ def _request(check: HealthCheck, tls: TlsReader, backend: str) -> bytes:
         "headers": [[header.name, header.value] for header in check.headers],
         "user_agent": USER_AGENT,
         "expected_statuses": [list(span) for span in check.expected_statuses],
-        "connect_timeout_ms": _milliseconds(check.timeout),
-        "answer_timeout_ms": _milliseconds(check.timeout),
+        "connect_timeout_ms": milliseconds(check.timeout),
+        "answer_timeout_ms": milliseconds(check.timeout),
         "watch": check.watch and check.protocol == "grpc",
-        "interval_ms": _milliseconds(check.interval),
-        "quiet_interval_ms": _milliseconds(check.no_traffic_interval),
+        "interval_ms": milliseconds(check.interval),
+        "quiet_interval_ms": milliseconds(check.no_traffic_interval),
         "jitter_percent": check.jitter_percent,
     }
     return json.dumps({"targets": [target]}, separators=(",", ":")).encode()
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))

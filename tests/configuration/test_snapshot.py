@@ -14,6 +14,7 @@ import pytest
 from gateway.configuration import ConfigurationError, GatewayConfig, load, load_file
 from gateway.configuration.model import (
     Access,
+    AdaptiveConcurrency,
     Backend,
     BackendTls,
     Balance,
@@ -25,6 +26,8 @@ from gateway.configuration.model import (
     Location,
     Method,
     Provider,
+    RateKey,
+    RateLimit,
     Requirement,
     Retry,
     Route,
@@ -96,10 +99,12 @@ def test_every_field_that_is_written_is_in_the_contract(tmp_path: Path) -> None:
                 tls=BackendTls(tmp_path / "ca.pem", CertificateSource(directory=tmp_path), "app"),
                 balance=Balance(slow_start=SlowStart()),
                 retry=Retry(hedge_delay=0.1),
+                adaptive_concurrency=AdaptiveConcurrency(),
             ),
         ),
         routes=(Route("all", (("app", 1),), headers=(HeaderMatch("x"),)),),
         methods=(Method("a.B.C", access=Access((Requirement("p"),)), bindings=(Binding("GET", "/x"),)),),
+        rate_limits=(RateLimit("r", 1, 1.0, 1, RateKey("claim", "sub")),),
     )
     config = replace(config, authentication=replace(config.authentication, providers=(Provider("p", "https://i"),)))
     document = compiled(config, app=[("10.0.0.1:1", 1, 0, 0)])
@@ -117,6 +122,8 @@ def test_every_field_that_is_written_is_in_the_contract(tmp_path: Path) -> None:
         ("Retry", backend["retry"], True),
         ("Hedge", backend["retry"]["hedge"], True),
         ("CircuitBreakers", backend["circuit_breakers"], True),
+        ("AdaptiveConcurrency", backend["adaptive_concurrency"], True),
+        ("RateLimit", document["rate_limits"][0], True),
         ("Balance", backend["balance"], True),
         ("Priorities", backend["balance"]["priorities"], True),
         ("SlowStart", backend["balance"]["slow_start"], True),

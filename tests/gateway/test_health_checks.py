@@ -166,10 +166,10 @@ async def test_a_service_of_its_own_is_asked_for(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", WORKERS)
 async def test_a_process_that_is_killed_and_comes_back(tmp_path: Path, workers: int) -> None:
-    retry_on = ("connect-failure", "refused-stream", "reset")
+    retry = Retry(attempts=3, on=("connect-failure", "refused-stream", "reset"))
     with apps.App(tmp_path / "a") as a, apps.App(tmp_path / "b") as b:
         async with (
-            Gateway(config(a.address, b.address, workers=workers, retry_on=retry_on)) as gateway,
+            Gateway(config(a.address, b.address, workers=workers, retry=retry)) as gateway,
             Load(gateway.addresses["main"], apps.METHOD) as load,
         ):
             await load.more()

@@ -284,7 +284,7 @@ async def test_clusters_are_shown_over_all_workers(get: Get, world: World) -> No
         }
         first = {"address": "10.0.0.1:1", "weight": 2, "connections": 1, "streams": streams, **common}
         second = {"address": "10.0.0.2:1", "weight": 0, "connections": gone, "streams": 0, **common}
-        return {"name": "app", "current": True, "waiting": 1, "endpoints": [first, second]}
+        return {"name": "app", "current": True, "waiting": 1, "concurrency_limit": 9, "endpoints": [first, second]}
 
     world.fake.status_document = {"workers": [{"backends": [pool(3, 0)]}, {"backends": [pool(4, 0)]}]}
     said = Endpoint("10.0.0.1:1", zone="a", metadata=(("pod", "app-0"),))
@@ -298,7 +298,7 @@ async def test_clusters_are_shown_over_all_workers(get: Get, world: World) -> No
     )
     document = json.loads((await get("/clusters"))[1])
     app = next(cluster for cluster in document if cluster["name"] == "app")
-    assert (app["policy"], app["waiting"]) == ("round-robin", 2)
+    assert (app["policy"], app["waiting"], app["concurrency_limit"]) == ("round-robin", 2, 9)
     assert app["zones"] == [{"zone": "a", "endpoints": 1, "healthy": 0, "share": 0.25}]
     ejection = app["endpoints"][0].pop("ejection")
     assert datetime.fromisoformat(ejection.pop("until")) > datetime.now(UTC)

@@ -149,7 +149,8 @@ impl Gateway {
 
     /// Counters and histograms as JSON: see [`report`].
     pub fn stats(&self) -> serde_json::Value {
-        report(&self.shared, &self.mailboxes)
+        let snapshot = lock(&self.state).snapshot.clone();
+        report(&self.shared, &snapshot.rate_limits, &self.mailboxes)
     }
 
     /// Calls of a backend that have ended since the start.

@@ -1,6 +1,7 @@
 //! What holds for the whole process, shared by its workers.
 
 use crate::access_log::LogSender;
+use crate::admission::limiter::Limiters;
 use crate::balance::spread::Health;
 use crate::observe::report::WorkerStats;
 use crate::snapshot::{Address, Endpoint, Snapshot};
@@ -93,6 +94,7 @@ pub struct Shared {
     events: Events,
     tallies: Arc<Tallies>,
     breakers: AllBreakers,
+    limiters: Limiters,
 }
 
 impl Shared {
@@ -118,6 +120,11 @@ impl Shared {
     /// How much of each backend is in use.
     pub(crate) fn breakers(&self) -> &AllBreakers {
         &self.breakers
+    }
+
+    /// How many calls each backend has under way.
+    pub fn limiters(&self) -> &Limiters {
+        &self.limiters
     }
 
     /// An endpoint failed again and again.

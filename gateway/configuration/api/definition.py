@@ -64,6 +64,7 @@ class BackendRule(Rule):
     backend: str | None = None
     timeout: float | None = None
     retry: Retry | None = None
+    rate_limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

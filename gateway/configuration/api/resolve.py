@@ -27,6 +27,7 @@ def resolve_methods(
                 name,
                 backend=rule.backend if rule else None,
                 timeout=rule.timeout if rule else None,
+                rate_limits=rule.rate_limits if rule else (),
                 access=access[name],
                 bindings=bindings.get(name, ()),
                 retry=rule.retry if rule else None,

@@ -10,6 +10,7 @@ from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
+from .admission_fields import ADAPTIVE_CONCURRENCY, RATE_LIMIT, RATE_LIMITS
 from .health_check_fields import health_check_record
 from .retry import CIRCUIT_BREAKERS, RETRY
 from .target import Target
@@ -174,6 +175,7 @@ _BACKEND = Record(
             health_check_record(_BACKEND_TLS),
             "Asks each endpoint whether it serves; absent: off. Write {} for the defaults.",
         ),
+        "adaptiveConcurrency": ADAPTIVE_CONCURRENCY,
         "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
         "dnsLookupFamily": Field(
             Text(choices=LOOKUP_FAMILIES),
@@ -237,6 +239,7 @@ _ROUTE = Record(
         "timeout": Field(_DURATION, "For calls without a deadline of their own. Default: 0, none."),
         "idleTimeout": Field(_DURATION, "Ends a call with no data in either direction. Default: 0, never."),
         "retry": Field(RETRY, "Outranks that of the backends, whole."),
+        "rateLimits": RATE_LIMITS,
         "authentication": Field(
             Record(_REQUIREMENTS), 'For what no method is known for; default: the last rule for "*".'
         ),
@@ -300,6 +303,7 @@ _API = Record(
                         "backend": Field(_NAME),
                         "timeout": Field(_DURATION),
                         "retry": Field(RETRY, "Outranks that of route and backend, whole."),
+                        "rateLimits": RATE_LIMITS,
                     }
                 )
             ),
@@ -385,6 +389,7 @@ GATEWAY = Record(
                     ),
                     "api": Field(_API),
                     "authentication": Field(_AUTHENTICATION),
+                    "rateLimits": Field(Listing(RATE_LIMIT), "Defined here, named by routes and methods."),
                     "limits": Field(_LIMITS),
                     "accessLog": Field(
                         Record(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ..admission import adaptive_concurrency, named_limits
 from ..backend_url import lookup_family
 from ..balance import balance, outlier_detection
 from ..health_check import health_check
@@ -17,6 +18,7 @@ from ..model import (
     HeaderMatch,
     Listener,
     ListenerTls,
+    RateLimit,
     Requirement,
     Route,
 )
@@ -123,6 +125,11 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
         outlier_detection=(
             outlier_detection(section.section("outlierDetection")) if "outlierDetection" in section else None
         ),
+        adaptive_concurrency=(
+            adaptive_concurrency(section.section("adaptiveConcurrency"), problems)
+            if "adaptiveConcurrency" in section
+            else None
+        ),
     )
     if "healthCheck" not in section:
         return backend
@@ -144,13 +151,24 @@ def _backend_tls(section: Section, targets: tuple[str, ...], base: Path, problem
 
 
 def routes(
-    spec: Section, backend_names: Iterable[str], default_access: Access, providers: Iterable[str], problems: Problems
+    spec: Section,
+    backend_names: Iterable[str],
+    default_access: Access,
+    providers: Iterable[str],
+    limits: tuple[RateLimit, ...],
+    problems: Problems,
 ) -> tuple[Route, ...]:
     """`default_access` holds for routes that say nothing themselves."""
     sections = spec.sections("routes")
     names, known = list(backend_names), list(providers)
     check_unique(sections, "name", "route", problems)
-    return tuple(_route(section, names, default_access, known, problems) for section in sections)
+    return tuple(
+        replace(
+            _route(section, names, default_access, known, problems),
+            rate_limits=named_limits(section, limits, problems),
+        )
+        for section in sections
+    )
 
 
 def _route(

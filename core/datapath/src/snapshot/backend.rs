@@ -2,6 +2,7 @@
 
 use super::Address;
 use super::document::{self, BalancePolicy, CircuitBreakers, HashOn};
+use crate::admission::gradient;
 use crate::balance::Policy;
 use crate::balance::priority::Rules;
 use crate::balance::slow_start::SlowStart;
@@ -27,6 +28,7 @@ pub struct Backend {
     pub slow_start: Option<SlowStart>,
     /// Failures of one endpoint in a row that are told of; 0: none are.
     pub outlier_errors: u32,
+    pub adaptive_concurrency: Option<gradient::Settings>,
     pub authority: Option<String>,
     pub(crate) retry: Arc<RetryPolicy>,
     pub breakers: CircuitBreakers,
@@ -86,8 +88,10 @@ pub(super) fn compile_backend(backend: &document::Backend, path: &str, faults: &
         let message = "ring-hash and maglev have none: with each change of weights, hashes would change endpoints";
         faults.push(format!("{path}.balance.slow_start: {message}"));
     }
+    let concurrency = backend.adaptive_concurrency.as_ref();
     Backend {
         name: backend.name.clone(),
+        adaptive_concurrency: concurrency.and_then(|settings| compile_concurrency(settings, path, faults)),
         plan: Plan {
             policy,
             rules: Rules {
@@ -111,4 +115,23 @@ pub(super) fn compile_backend(backend: &document::Backend, path: &str, faults: &
         keepalive_timeout_ms: backend.keepalive_timeout_ms,
         tls,
     }
+}
+
+fn compile_concurrency(
+    settings: &document::AdaptiveConcurrency,
+    path: &str,
+    faults: &mut Vec<String>,
+) -> Option<gradient::Settings> {
+    let document::AdaptiveConcurrency { minimum, maximum, initial, tolerance_percent } = *settings;
+    if minimum == 0 || minimum > initial || initial > maximum {
+        let message = format!("expected 1 <= minimum <= initial <= maximum, found {minimum}, {initial}, {maximum}");
+        faults.push(format!("{path}.adaptive_concurrency: {message}"));
+        return None;
+    }
+    if !(105..=1000).contains(&tolerance_percent) {
+        let message = format!("{tolerance_percent} is not between 105 and 1000");
+        faults.push(format!("{path}.adaptive_concurrency.tolerance_percent: {message}"));
+        return None;
+    }
+    Some(gradient::Settings { minimum, maximum, initial, tolerance_percent })
 }

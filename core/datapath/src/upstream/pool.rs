@@ -10,6 +10,8 @@
 use super::breakers::Breakers;
 use super::queue::Queue;
 use super::tally::{Tallies, Tally};
+use crate::admission::gradient::Finished;
+use crate::admission::limiter::Limiter;
 use crate::balance::priority::WHOLE;
 use crate::balance::slow_start::{PARTS, SlowStart};
 use crate::balance::spread::{Health, Member, Spread};
@@ -129,6 +131,11 @@ pub(crate) struct Pool {
     pub(crate) backend: Arc<Backend>,
     /// Replaces the client's `:authority`.
     pub(crate) authority: Option<Rc<Field>>,
+    /// Counts the calls under way, where that was ever asked for.
+    pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Of this turn, for the limiter: calls that ended, and the most that were under way.
+    pub(crate) finished: Vec<Finished>,
+    pub(crate) peak: u32,
     /// Slots stay where they are while a connection refers to them.
     pub(crate) endpoints: Vec<Endpoint>,
     places: HashMap<Address, u32>,
@@ -166,6 +173,9 @@ impl Pool {
         let mut pool = Pool {
             backend,
             authority: None,
+            limiter: None,
+            finished: Vec::new(),
+            peak: 0,
             endpoints: Vec::new(),
             places: HashMap::new(),
             free: Vec::new(),

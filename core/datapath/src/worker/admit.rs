@@ -94,8 +94,10 @@ impl Worker {
             Some(access) => self.authenticate(&snapshot, access, facts, list, query.as_deref(), may_wait)?,
             None => None,
         };
-        let exchange = &mut self.exchanges[slot];
-        exchange.method = found.method.map_or(0, |index| index + 1);
+        self.exchanges[slot].method = found.method.map_or(0, |index| index + 1);
+        if snapshot.limits_rates {
+            self.charge(slot, &snapshot, facts, found, caller.as_deref(), list)?;
+        }
         self.watch_if_asked(slot, &snapshot, found.method, found.route, found.backend);
         let exchange = &mut self.exchanges[slot];
         let timeout_ms = snapshot.timeout_ms(found.method, found.route, binding.is_some());

@@ -137,6 +137,10 @@ pub(crate) struct Exchange {
     /// 255: none was seen.
     pub(crate) grpc_status: u8,
     pub(crate) reason: Reason,
+    /// The rate limit that refused it.
+    pub(crate) limit: Option<Arc<str>>,
+    /// When it was let in to its backend, whose calls are counted; 0: it is not counted, or not any more.
+    pub(crate) entered_ns: u64,
 }
 
 /// The worker's exchanges: a slab whose slots are used again, the last one freed first, so that they stay in cache.
@@ -178,6 +182,8 @@ impl Exchanges {
             status: 0,
             grpc_status: u8::MAX,
             reason: "",
+            limit: None,
+            entered_ns: 0,
         });
         (self.slots.len() - 1) as u32
     }
@@ -197,6 +203,11 @@ impl Exchanges {
 
     pub(crate) fn current_live(&mut self, slot: u32) -> Option<&mut Exchange> {
         self.slots.get_mut(slot as usize).filter(|exchange| exchange.live)
+    }
+
+    /// The pools of calls that their limiters count.
+    pub(crate) fn entered(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().filter(|exchange| exchange.live && exchange.entered_ns != 0).map(|exchange| exchange.pool)
     }
 
     /// Bytes that the live exchanges took from the process's budget.

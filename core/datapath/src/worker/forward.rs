@@ -39,7 +39,9 @@ impl Worker {
             self.answer(slot, answer::NO_BACKEND);
             return;
         }
-        if self.exchanges[slot].tries.as_ref().is_some_and(|tries| tries.request.is_none()) && !self.enter(slot, pool) {
+        if self.exchanges[slot].tries.as_ref().is_some_and(|tries| tries.request.is_none())
+            && !self.take_request(slot, pool)
+        {
             return;
         }
         if self.pools[pool as usize].queue.is_empty()

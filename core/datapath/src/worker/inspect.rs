@@ -5,6 +5,7 @@ use super::connection::{Protocol, Stage};
 use super::exchange::{CLIENT, UPSTREAM};
 use super::record::succeeded;
 use crate::access_log::{self, Bounded, LogSender, Record, Sampler, TraceContext};
+use crate::admission::limiter::Limiter;
 use crate::http2::hpack::Token;
 use crate::observe::counters::Counter;
 use crate::observe::series::Code;
@@ -64,6 +65,7 @@ impl Worker {
             status: exchange.status,
             grpc_status: (exchange.grpc_status != u8::MAX).then_some(exchange.grpc_status),
             reason: exchange.reason,
+            limit: exchange.limit.clone().unwrap_or_default(),
             bytes_in: exchange.sides[CLIENT].bytes,
             bytes_out: exchange.sides[UPSTREAM].bytes,
             ..Record::default()
@@ -168,11 +170,15 @@ impl Worker {
                     "failed": totals.failed,
                 }));
             }
+            let limiter = pool.limiter.as_deref();
             backends.push(json!({
                 "name": pool.backend.name,
                 "current": pool.current,
                 "waiting": pool.queue.len(),
                 "open": pool.open(),
+                "concurrency_limit": limiter.and_then(Limiter::limit),
+                "under_way": limiter.map(Limiter::under_way),
+                "overloaded": limiter.map(Limiter::refused),
                 "endpoints": endpoints,
             }));
         }
@@ -181,7 +187,7 @@ impl Worker {
 }
 
 /// The client's address: the one that the outermost proxy we trust has seen. Without any it is the last, the peer's own.
-fn trusted_address(chain: &[u8], trusted_hops: u32) -> &[u8] {
+pub(super) fn trusted_address(chain: &[u8], trusted_hops: u32) -> &[u8] {
     let mut addresses = chain.rsplit(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let seen = addresses.nth(trusted_hops as usize);
     seen.unwrap_or_else(|| chain.split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii())

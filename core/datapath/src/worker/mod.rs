@@ -20,6 +20,7 @@ mod forward;
 mod hedge;
 mod http1;
 mod inspect;
+mod limit;
 mod memo;
 mod read;
 mod record;
@@ -123,6 +124,8 @@ pub struct Worker {
     series: Vec<Arc<Series>>,
     series_index: SeriesIndex,
     log: Option<Log>,
+    /// Pools with calls to report to their limiters.
+    reporting: Vec<u32>,
     /// Every client was asked to go; those who come now are asked at once.
     closing: bool,
     stopping: bool,
@@ -166,6 +169,7 @@ impl Worker {
             self.flush();
             self.connections.recycle();
             self.send_log();
+            self.report_calls();
             self.mailbox.streams.store(self.exchanges.live(), Relaxed);
         }
     }

@@ -33,6 +33,9 @@ impl SeriesIndex {
 impl Worker {
     #[inline]
     pub(super) fn record(&mut self, slot: u32) {
+        if self.exchanges[slot].entered_ns != 0 {
+            self.leave_unanswered(slot);
+        }
         let exchange = &self.exchanges[slot];
         let code = match (exchange.grpc, exchange.grpc_status) {
             (true, u8::MAX) if exchange.status == 200 => Code::Grpc(2),
@@ -52,6 +55,9 @@ impl Worker {
         }
         if self.log.is_some() {
             self.log_exchange(slot, code, elapsed_ns);
+        }
+        if !reason.is_empty() {
+            self.exchanges[slot].limit = None;
         }
     }
 

@@ -50,6 +50,10 @@ impl Worker {
         }
         exchange.status = fields.status;
         exchange.grpc_status = fields.grpc_status;
+        if exchange.entered_ns != 0 {
+            self.leave_answered(slot);
+        }
+        let exchange = &mut self.exchanges[slot];
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
             head.body.clear();

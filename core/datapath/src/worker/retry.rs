@@ -79,7 +79,7 @@ impl Worker {
     }
 
     /// Counts the request among its backend's; false: there are too many, and it was answered.
-    pub(super) fn enter(&mut self, slot: u32, pool: u32) -> bool {
+    pub(super) fn take_request(&mut self, slot: u32, pool: u32) -> bool {
         let chosen = &self.pools[pool as usize];
         let Some(tries) = &mut self.exchanges[slot].tries else { return true };
         tries.request = chosen.breakers.take(Kind::Requests, limit(chosen.backend.breakers.max_requests));

@@ -83,6 +83,7 @@ impl Worker {
             clock,
             series: Vec::new(),
             series_index: SeriesIndex::default(),
+            reporting: Vec::new(),
             log: None,
             closing: false,
             stopping: false,
@@ -96,6 +97,7 @@ impl Worker {
         let lost = self.connections.keys().into_iter().filter(|&slot| !self.is_upstream(slot)).count();
         self.mailbox.clients.fetch_sub(lost, Relaxed);
         self.shared.refund(self.exchanges.held_bytes());
+        self.leave_all();
         self.count(Counter::WorkerFailures);
         self.shared.events().push(
             serde_json::json!({
@@ -139,6 +141,7 @@ impl Worker {
         }
         for pool in &mut self.pools {
             let authority = pool.backend.authority.as_ref();
+            pool.limiter = self.shared.limiters().of(&pool.backend.name, pool.backend.adaptive_concurrency);
             pool.authority = authority.map(|value| self.dictionary.field(b":authority", value.as_bytes()));
         }
         let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;

@@ -52,6 +52,7 @@ impl Worker {
 
     fn exchange_due(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
+        let quiet_ms = self.leave_if_quiet(slot);
         let exchange = &mut self.exchanges[slot];
         let generation = exchange.generation;
         if exchange.phase == Phase::Answered {
@@ -77,7 +78,7 @@ impl Worker {
             }
         }
         let exchange = &mut self.exchanges[slot];
-        let mut at_ms = if exchange.deadline_ms > 0 { exchange.deadline_ms } else { u64::MAX };
+        let mut at_ms = if exchange.deadline_ms > 0 { exchange.deadline_ms.min(quiet_ms) } else { quiet_ms };
         if exchange.phase == Phase::Held {
             at_ms = at_ms.min(exchange.held_until_ms);
         }

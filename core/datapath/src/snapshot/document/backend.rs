@@ -1,7 +1,7 @@
 //! Where requests go: endpoints, how they are balanced, and what is done when one fails.
 
 use super::defaults::{five_seconds, one, sixteen, twenty_seconds};
-use super::{CircuitBreakers, KeyPair, Retry};
+use super::{AdaptiveConcurrency, CircuitBreakers, KeyPair, Retry};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Backend {
     /// An event is raised when so many calls of one endpoint in a row fail; 0 is off.
     #[serde(default)]
     pub outlier_errors: u32,
+    /// Absent: as many calls as come.
+    #[serde(default)]
+    pub adaptive_concurrency: Option<AdaptiveConcurrency>,
 }
 
 /// How a backend's endpoints share its requests.

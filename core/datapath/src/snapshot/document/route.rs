@@ -23,6 +23,9 @@ pub struct Route {
     /// In place of its backends'.
     #[serde(default)]
     pub retry: Option<Retry>,
+    /// Names; a request has to pass all of them.
+    #[serde(default)]
+    pub rate_limits: Vec<String>,
 }
 
 /// All that is given must match.
@@ -93,6 +96,9 @@ pub struct Method {
     /// In place of its route's and its backend's.
     #[serde(default)]
     pub retry: Option<Retry>,
+    /// Beside those of its route.
+    #[serde(default)]
+    pub rate_limits: Vec<String>,
     /// HTTP bindings beside `POST /pkg.Service/Method`, which every method of the descriptors has.
     #[serde(default)]
     pub bindings: Vec<Binding>,
