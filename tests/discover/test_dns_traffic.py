@@ -183,6 +183,7 @@ async def test_a_static_list_has_weights(tmp_path: Path, backends: tuple[GrpcBac
     heavy, light, spare = (backend.address for backend in backends)
     target = f'{{address: "{heavy}", weight: 3}}\n    - static:{light},{spare};priority=1'
     async with traffic(tmp_path, target) as sent:
+        await sent.until("127.0.0.1", "127.0.0.2")
         assert await sent.spread(12) == {"127.0.0.1": 9, "127.0.0.2": 3}
 
 
