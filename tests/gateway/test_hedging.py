@@ -61,11 +61,11 @@ async def test_the_first_answer_wins_and_the_other_attempt_is_reset(workers: int
             body = b"%d" % number * 1_000
             assert await client.sleep(body, timeout=30) == body
         assert len(quick.calls) == 10
-        assert serving.number("hedges_sent_total") == serving.number("hedges_won_total") == len(slow.calls) >= 4
+        won = sum(bool(call.values("grpc-previous-rpc-attempts")) for call in quick.calls)
+        assert serving.number("hedges_sent_total") >= serving.number("hedges_won_total") == won >= 4
         for call in slow.calls:
             await asyncio.wait_for(call.ended.wait(), 30)
             assert call.cancelled
-        assert sum(bool(call.values("grpc-previous-rpc-attempts")) for call in quick.calls) == len(slow.calls)
 
 
 async def test_an_answer_in_time_is_not_hedged() -> None:
