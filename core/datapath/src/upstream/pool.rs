@@ -156,7 +156,7 @@ pub(crate) struct Pool {
     due_ms: u64,
     /// When it was made: weights of slow starts are those of then.
     made_ms: u64,
-    /// Where its rounds begin: not all workers and gateways with the same endpoint.
+    /// Where its rounds begin: not all workers and gateways with the same endpoint, nor one worker each time.
     start: u64,
     tallies: Arc<Tallies>,
 }
@@ -331,9 +331,9 @@ impl Pool {
         self.spread = Spread::new(plan, &members, self.start);
         self.spread.open = open;
         (self.due_ms, self.made_ms) = (u64::MAX, now_ms);
+        self.start = self.start.wrapping_add(SCATTER);
         if let Some(slow) = warming {
             self.due_ms = now_ms + slow.step_ms();
-            self.start = self.start.wrapping_add(SCATTER);
         }
     }
 
