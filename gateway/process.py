@@ -162,6 +162,7 @@ class Gateway:
             except Exception as error:
                 self._directory.abandon()
                 self._checks.abandon()
+                self._health.abandon()
                 self._keys.abandon()
                 problems = problems_of(error)
                 if problems is None:
@@ -285,6 +286,7 @@ class Gateway:
         snapshot = await asyncio.to_thread(self._parts.compile_snapshot, config, version, endpoints)
         requests = await asyncio.to_thread(_compile_checks, config)
         await self._checks.prepare(config.backends, requests, dict(addresses(endpoints)))
+        self._health.prepare(config.backends)
         await asyncio.to_thread(self._core.apply, snapshot)
         found = self._checks.commit()
         self._generation += 1

@@ -72,6 +72,25 @@ class HealthBook:
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
         self._changed = asyncio.Event()
 
+    def prepare(self, backends: Sequence[Backend]) -> None:
+        """The core is about to serve these backends: whom checks that end now found ill, it shall not refuse then."""
+        checks = {known.name: known.health_check for known in backends}
+        for backend, entries in self._entries.items():
+            if backend not in checks or checks[backend] == self._checks.get(backend):
+                continue
+            ill = [address for address, entry in entries.items() if entry.told == "unhealthy"]
+            if ill:
+                self._core.set_health(backend, [(address, "unknown") for address in ill])
+                for address in ill:
+                    entries[address].told = "unknown"
+
+    def abandon(self) -> None:
+        """The core refused what was prepared."""
+        for backend, entries in self._entries.items():
+            for address in entries:
+                self._touch(backend, address)
+        self._tell()
+
     def commit(self, backends: Sequence[Backend], found: Iterable[Found] = ()) -> None:
         """The core now serves these backends; what is known of others is forgotten, and `found` is known already.
 
