@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 20
 SOAK_SECONDS ?= 120
 
 bin := .venv/bin
-python_sources := gateway healthcheck infra tests conftest.py tidegate_core.pyi
+python_sources := gateway healthcheck infra tests docs/examples conftest.py tidegate_core.pyi
 rust_trees := $(patsubst %/Cargo.toml,%,$(wildcard core/Cargo.toml core/fuzz/Cargo.toml tests/bench/driver/Cargo.toml))
 core_sources := $(shell find core/datapath/src core/binding/src -type f) core/tidegate_core.pyi \
 	core/Cargo.lock core/Cargo.toml core/datapath/Cargo.toml core/binding/Cargo.toml
@@ -35,6 +35,10 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 .PHONY: run
 run: .venv/.core ## Build the core optimised and run `tidegate up`: a sample app, the gateway and lines to paste
 	@exec $(bin)/tidegate up $(ARGS)
+
+.PHONY: example-two-services
+example-two-services: .venv/.core ## Two headless services with several pods behind one TLS endpoint, on this machine
+	@$(bin)/python docs/examples/two-services/run.py
 
 .PHONY: build
 build: .venv/.core ## Build the core optimised and install the command into .venv, without running it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project.real_parts import PARTS, SYSTEM_PROGRAMS
+from tests.project.real_parts import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 def pytest_configure() -> None:
     """Puts the parts that `make test-real` built or installed on PATH, for the tests and what they start."""
-    built = dict.fromkeys(str(part.place) for part in PARTS if part.module)
-    os.environ["PATH"] = os.pathsep.join((*built, os.environ.get("PATH", os.defpath), SYSTEM_PROGRAMS))
+    os.environ["PATH"] = search_path()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -8,6 +8,7 @@ from typing import Literal, final
 
 __all__ = [
     "Core",
+    "ProbePlan",
     "Prober",
     "SnapshotError",
     "__version__",
@@ -42,13 +43,14 @@ class Core:
     def listeners(self) -> list[tuple[str, str]]:
         """(name, bound address) of each listener, ports filled in."""
 
-    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None:
-        """Replaces a backend's endpoints: (address, weight, priority). Open streams finish where they are.
+    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int, int]]) -> None:
+        """Replaces a backend's endpoints: (address, weight, priority, distance). Open streams finish where they are.
 
+        Priority 0 comes first; within a priority distance 0 is near, and what is farther takes what it cannot carry.
         KeyError: no such backend. ValueError: an address that is none.
         """
 
-    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None:
+    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int, int]], removed: list[str]) -> None:
         """As `set_endpoints`, for what is new or different and for the addresses that are gone; others stay.
 
         Costs what the change costs, not what the backend's size would. Raises as `set_endpoints`.
@@ -58,6 +60,14 @@ class Core:
         """Says what is known of some of a backend's endpoints, by address; of the others it stays as it was.
 
         KeyError: no such backend. ValueError: an address that is none.
+        """
+
+    def tallies(self, backend: str) -> list[tuple[str, int, int, int]]:
+        """How calls ended since an endpoint was first known: (address, answered, erred, failed), over all workers.
+
+        `failed`: no connection, no answer, UNAVAILABLE or 502 to 504, which also count as failures in a row. `erred`:
+        UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, DATA_LOSS or another 5xx but 501. An endpoint that was gone and came back
+        begins anew. Asks no worker; 10,000 endpoints take a few milliseconds. KeyError: no such backend.
         """
 
     def set_keys(self, provider: str, jwks: str) -> int:
@@ -81,6 +91,8 @@ class Core:
 
         {"event": "keys-wanted", "provider": id, "kid": str | null}
         {"event": "outlier", "backend": name, "address": str, "consecutive": int}
+        {"event": "endpoint-lost", "backend": name, "address": str}: it could not be connected to, or a connection to it
+            ended; of those within 100 ms each worker tells one for a backend
         {"event": "log", "severity": "INFO" | "WARNING" | "ERROR", "message": str, ...}
         """
 
@@ -101,6 +113,9 @@ class Core:
     def stats(self) -> str:
         """Counters and histograms since the start, merged over workers, as JSON (see observe/report.rs)."""
 
+    def ended_calls(self, backend: str) -> int:
+        """Calls of a backend that have ended since the start, over all workers; 0 for one that there is not."""
+
     def status(self) -> str:
         """Listeners, backends, endpoints, connections and workers as they are now, as JSON."""
 
@@ -108,28 +123,48 @@ class Core:
         """The open client connections (bounded at 10,000) as JSON."""
 
 @final
+class ProbePlan:
+    """How servers are probed: checked, and certificates read, once for all of them."""
+
+    def __new__(cls, request: bytes) -> ProbePlan:
+        """`request` is as for `probe`, with one target; its name and address stand for those of every server.
+
+        ValueError: a bad request.
+        """
+
+    def counts(self) -> dict[str, int]:
+        """How many probes of its servers ended how, by outcome; what a Watch says is one each time."""
+
+@final
 class Prober:
     """A thread that probes thousands of servers, each at its interval or through `Watch`. It ends with the object."""
 
     def __new__(cls) -> Prober: ...
-    def set(self, id: int, request: bytes, healthy: int, unhealthy: int) -> None:  # noqa: A002
-        """Begins to probe a server, or changes how: `request` is as for `probe`, with one target that is an address.
+    def set(self, server: int, plan: ProbePlan, address: str, healthy: int, unhealthy: int) -> None:
+        """Begins to probe a server, or changes how. `server` is a number that events call it by.
 
         `healthy` and `unhealthy` are the streaks that are told although nothing has changed.
-        ValueError: a bad request, or a name that would have to be looked up.
+        ValueError: no address, or a name that would have to be looked up.
         """
 
-    def remove(self, id: int) -> None:  # noqa: A002
+    def remove(self, server: int) -> None:
         """Probes it no longer; what has been found before may still be told."""
+
+    def set_quiet(self, plan: ProbePlan, quiet: bool) -> None:
+        """Whether there are no calls for this plan's servers: who passes is then probed every `quiet_interval_ms` only.
+
+        No longer quiet: their next probe is due within an interval.
+        """
 
     def event_fd(self) -> int:
         """A descriptor that turns readable when `poll_events` has something."""
 
-    def poll_events(self) -> list[tuple[int, int, str]]:
-        """(id, streak, observation as JSON) of what is new, the oldest first; never blocks.
+    def poll_events(self) -> list[tuple[int, int, bool, str]]:
+        """(server, streak, watched, observation as JSON) of what is new, the oldest first; never blocks.
 
-        `streak`: how many times in a row the server was found healthy, or not healthy. Told is each finding that
-        differs from the one before, and the one that completes a streak of `set`'s.
+        `streak`: how many times in a row the server passed, or did not. It passes where it is healthy, or has no
+        `grpc.health.v1` at all (gRFC A17). `watched`: `Watch` said so, and will not repeat it. Told is each finding
+        that differs from the one before, and the one that completes a streak of `set`'s.
         """
 
 def describe_descriptors(data: bytes) -> str:

@@ -20,8 +20,20 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gateway.balance.book import HealthBook
+from gateway.balance.checks import Checks, addresses
+from gateway.balance.outliers import Outliers
 from gateway.configuration.model import GatewayConfig
-from gateway.core import Core, CoreFactory, KeysWanted, OutlierSeen, open_core, read_event
+from gateway.core import (
+    Core,
+    CoreFactory,
+    EndpointLost,
+    KeysWanted,
+    NativeProbing,
+    OutlierSeen,
+    Probing,
+    open_core,
+    read_event,
+)
 from gateway.discover.directory import Directory, Endpoints
 from gateway.discover.resolve import Resolve, resolve
 from gateway.keys.fetcher import Fetch, Fetcher
@@ -31,6 +43,7 @@ from gateway.lifecycle.drain import Drain, Phase, Policy
 from gateway.lifecycle.log import FIELDS
 from gateway.lifecycle.reload import ReloadReport
 from gateway.problems import GatewayError, problems_of
+from healthcheck.state import Admin
 
 if TYPE_CHECKING:
     from gateway.admin.facts import Facts
@@ -50,6 +63,12 @@ def _compile(config: GatewayConfig, version: str, endpoints: Mapping[str, Endpoi
     return compile_snapshot(config, version, endpoints)
 
 
+def _compile_checks(config: GatewayConfig) -> Mapping[str, bytes]:
+    from gateway.snapshot import compile_checks
+
+    return compile_checks(config)
+
+
 def _explain(problems: Iterable[str], config: GatewayConfig) -> tuple[str, ...]:
     from gateway.snapshot import explain
 
@@ -64,6 +83,7 @@ class Parts:
     compile_snapshot: CompileSnapshot = _compile
     resolve: Resolve = resolve
     fetch: Fetch | None = None
+    probing: Probing = field(default_factory=NativeProbing)
 
 
 OWN_PARTS = Parts()
@@ -141,12 +161,26 @@ class Gateway:
                 await self._take_over(config)
             except Exception as error:
                 self._directory.abandon()
+                self._checks.abandon()
+                self._health.abandon()
                 self._keys.abandon()
                 problems = problems_of(error)
                 if problems is None:
                     raise
                 raise GatewayError(_explain(problems, config)) from error
             self._warnings = tuple(str(warning) for warning in warnings)
+
+    def administer(self, backend: str, address: str, admin: Admin, detail: str = "") -> None:
+        """Takes one endpoint out (DRAINING, DRAINED) or back in; what runs there finishes.
+
+        It holds until it is taken back, over reloads too; `detail` says whose word it is. KeyError: the backend has no
+        such endpoint.
+        """
+        known = {report.backend: report.endpoints for report in self._directory.reports()}
+        if address not in known[backend] and address not in self._health.drained(backend):
+            raise KeyError(address)
+        self._health.administer(backend, address, admin, detail)
+        self._directory.leave_out(backend, self._health.drained(backend))
 
     async def drain(self) -> None:
         """Ends without losing a request: see `gateway.lifecycle.drain`. Returns when the block may be left."""
@@ -181,7 +215,10 @@ class Gateway:
             backends=self._directory.reports(),
             reloads=self.reloads(),
             warnings=self._warnings,
+            ejections=self._outliers.reports(),
             health={known.name: self._health.states(known.name) for known in self._serving.config.backends},
+            probes=self._checks.probes(),
+            health_changes={name: dict(counts) for name, counts in self._health.changes().items()},
         )
 
     async def _start(self) -> None:
@@ -192,8 +229,11 @@ class Gateway:
             fetch = fetcher = Fetcher()
             self._resources.push_async_callback(fetcher.aclose)
         self._keys = KeyRefresher(self._core, fetch)
-        self._directory = Directory(self._core, self._parts.resolve)
+        self._directory = Directory(self._core, self._parts.resolve, follow=self._follow)
         self._health = HealthBook(self._core, self._directory.addresses)
+        self._outliers = Outliers(self._core, self._health, self._directory.addresses)
+        self._checks = Checks(self._health.observe, self._core.ended_calls, self._parts.probing)
+        self._resources.callback(self._checks.aclose)
         self._drain = Drain(self._core, self._drain_policy)
         self._listen_to_core()
         self._tasks = asyncio.create_task(self._run_long_tasks(), name="gateway")
@@ -205,6 +245,8 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._directory.run(), name="discover")
             tasks.create_task(self._health.run(), name="health")
+            tasks.create_task(self._outliers.run(), name="outliers")
+            tasks.create_task(self._checks.run(), name="checks")
             tasks.create_task(self._keys.run(), name="keys")
 
     async def _start_admin(self) -> None:
@@ -229,25 +271,37 @@ class Gateway:
             if isinstance(event, KeysWanted):
                 self._keys.want(event.provider)
             elif isinstance(event, OutlierSeen):
-                self._health.outlier(event)
+                self._outliers.seen(event)
+            elif isinstance(event, EndpointLost):
+                self._directory.refresh(event.backend)
             else:
                 level = logging.getLevelNamesMapping().get(event.severity, logging.WARNING)
                 core_log.log(level, "%s", event.message, extra={FIELDS: dict(event.fields)})
 
     async def _take_over(self, config: GatewayConfig) -> None:
-        self._directory.prepare(config.backends)
+        self._directory.prepare(config.backends, config.zone)
         self._keys.prepare(config.authentication)
         endpoints, _ = await asyncio.gather(self._directory.attempted(FIRST_RESOLUTION), self._keys.attempted())
         version = str(self._generation + 1)
         snapshot = await asyncio.to_thread(self._parts.compile_snapshot, config, version, endpoints)
+        requests = await asyncio.to_thread(_compile_checks, config)
+        await self._checks.prepare(config.backends, requests, dict(addresses(endpoints)))
+        self._health.prepare(config.backends)
         await asyncio.to_thread(self._core.apply, snapshot)
+        found = self._checks.commit()
         self._generation += 1
         if (config.admin, config.workers) != self._fixed:
             log.warning("Another status port, admin address or number of workers takes effect at the next start.")
+        self._health.commit(config.backends, found)
         self._directory.commit(endpoints)
-        self._health.commit(config.backends)
+        self._outliers.commit(config.backends)
         self._keys.commit()
         self._serving = _Serving(config, version, snapshot, dict(self._core.listeners()))
+
+    def _follow(self, backend: str, added: Iterable[str], gone: Iterable[str] | None) -> None:
+        added = tuple(added)
+        self._checks.follow(backend, added, gone)
+        self._health.follow(backend, added, gone)
 
     def _drain_policy(self) -> Policy:
         return Policy(delay=self._serving.config.drain_delay, grace=self._serving.config.drain_grace)

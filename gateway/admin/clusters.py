@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.admin.facts import Facts
+from gateway.admin.zones import zones
+from gateway.balance.outliers import EjectionReport, Standing
 from gateway.core import Core
+from gateway.discover.source import Endpoint
 
 Json = dict[str, Any]
 
@@ -21,6 +25,9 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
             if pool.get("current"):
                 pools.setdefault(pool["name"], []).append(pool)
     reports = {report.backend: report for report in facts.backends}
+    rows = {
+        backend.name: _endpoints(pools.get(backend.name, []), facts, backend.name) for backend in facts.config.backends
+    }
     return [
         {
             "name": backend.name,
@@ -28,29 +35,51 @@ def clusters(facts: Facts, core: Core) -> list[Json]:
             "targets": list(backend.targets),
             "errors": list(reports[backend.name].errors) if backend.name in reports else [],
             "hints": list(reports[backend.name].hints) if backend.name in reports else [],
+            **_concurrency(pools.get(backend.name, [])),
             "waiting": sum(pool.get("waiting", 0) for pool in pools.get(backend.name, [])),
-            "endpoints": _endpoints(pools.get(backend.name, []), facts, backend.name),
+            "zones": zones(rows[backend.name]),
+            "endpoints": rows[backend.name],
         }
         for backend in facts.config.backends
     ]
 
 
+def _concurrency(pools: list[Json]) -> Json:
+    """The same for every worker: it is counted over all of them."""
+    pool: Json = pools[0] if pools else {}
+    return {name: pool.get(name) for name in ("concurrency_limit", "under_way", "overloaded")}
+
+
 def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
     known = {health.endpoint: health for health in facts.health.get(backend, ())}
+    ejections = facts.ejections.get(backend, EjectionReport()).standing
+    reports = (report.described for report in facts.backends if report.backend == backend)
+    described = {endpoint.address: endpoint for endpoint in next(reports, ())}
     merged: dict[str, Json] = {}
     for endpoint in (endpoint for pool in pools for endpoint in pool["endpoints"]):
         address = endpoint["address"]
         if address not in merged:
             health = known.get(address)
+            weight, said = endpoint.get("weight", 1), described.get(address, Endpoint(address))
             merged[address] = {
                 "address": address,
-                "weight": endpoint.get("weight", 1),
+                "zone": said.zone,
+                "weight": weight,
+                "effective_weight": endpoint.get("effective_weight", weight),
+                "share": endpoint.get("share", 0.0),
                 "priority": endpoint.get("priority", 0),
+                "distance": endpoint.get("distance", 0),
+                "metadata": dict(said.metadata),
                 "health": endpoint.get("health", "unknown"),
                 "ejected": health is not None and health.ejected_until is not None,
+                "ejection": _ejection(ejections.get(address)),
+                "observed": str(health.observed) if health is not None else "UNKNOWN",
+                "damped": health is not None and health.damped_until is not None,
+                "admin": str(health.admin) if health is not None else "ENABLED",
                 "state": "draining" if endpoint.get("weight", 1) == 0 else "active",
                 "failing": False,
                 "answered": endpoint.get("answered", 0),
+                "erred": endpoint.get("erred", 0),
                 "failed": endpoint.get("failed", 0),
                 **dict.fromkeys(_SUMMED, 0),
             }
@@ -60,3 +89,15 @@ def _endpoints(pools: list[Json], facts: Facts, backend: str) -> list[Json]:
             row[name] += endpoint.get(name, 0)
     # An endpoint that is gone is shown while something of it is left.
     return [row for row in merged.values() if row["state"] == "active" or row["connections"]]
+
+
+def _ejection(standing: Standing | None) -> Json | None:
+    if standing is None:
+        return None
+    until = datetime.now(UTC) + timedelta(seconds=standing.seconds)
+    return {
+        "kind": standing.kind,
+        "reason": standing.reason,
+        "times": standing.times,
+        "until": until.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.balance.outliers import EjectionReport
 from gateway.configuration.model import GatewayConfig
 from gateway.core import Core
 from gateway.discover.directory import BackendReport
 from gateway.keys.refresh import KeyReport
 from gateway.lifecycle.drain import Phase
 from gateway.lifecycle.reload import ReloadReport
-from healthcheck.state import Health
+from healthcheck.state import Health, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,21 @@ class Facts:
     warnings: tuple[str, ...]
     health: Mapping[str, tuple[Health, ...]] = field(default_factory=dict)
     """By backend, of the endpoints of which anything is known."""
+    ejections: Mapping[str, EjectionReport] = field(default_factory=dict)
+    """By backend, of those with outlier detection."""
+    probes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By backend that has a health check, how many checks ended how."""
+    health_changes: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)
+    """By backend, how often (what, for which reason) changed."""
+
+
+def verdicts(facts: Facts, report: BackendReport) -> dict[str, int]:
+    """How many of a backend's endpoints there are of each verdict; what nobody asked is unknown."""
+    known = {health.endpoint: health.verdict for health in facts.health.get(report.backend, ())}
+    counts = dict.fromkeys(map(str, Verdict), 0)
+    for address in report.endpoints:
+        counts[str(known.get(address, Verdict.UNKNOWN))] += 1
+    return counts
 
 
 class Subject(Protocol):

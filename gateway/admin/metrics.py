@@ -16,14 +16,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from gateway.admin.facts import Facts, is_ready
+from gateway.admin.facts import Facts, is_ready, verdicts
+from gateway.balance.ejection import EjectionKind
 from gateway.core import Core
 
 PREFIX = "tidegate_"
@@ -79,6 +80,7 @@ def of_process(facts: Facts, version: str, now: float) -> Iterator[Metric]:
     yield from _of_reloads(facts)
     yield from _of_keys(facts)
     yield from _of_backends(facts)
+    yield from _of_ejections(facts)
 
 
 def _of_reloads(facts: Facts) -> Iterator[Metric]:
@@ -116,6 +118,38 @@ def _of_backends(facts: Facts) -> Iterator[Metric]:
         endpoints.add_sample(PREFIX + "backend_endpoints", labels, len(report.endpoints))
         failures.add_sample(PREFIX + "backend_resolve_failures_total", labels, report.failures)
     yield from (endpoints, failures)
+    yield from _of_health(facts)
+
+
+def _of_health(facts: Facts) -> Iterator[Metric]:
+    endpoints = _family("backend_endpoint_health", "Endpoints by what follows from their health for calls.", "gauge")
+    checks = _family("health_checks_total", "Health checks by how they ended.", "counter")
+    changes = _family(
+        "health_changes_total", "Changes of endpoints' health, ejections among them, by reason.", "counter"
+    )
+    for report in facts.backends:
+        for verdict, value in verdicts(facts, report).items():
+            labels = {"backend": report.backend, "verdict": verdict}
+            endpoints.add_sample(PREFIX + "backend_endpoint_health", labels, value)
+    for backend, outcomes in facts.probes.items():
+        for outcome, value in sorted(outcomes.items()):
+            checks.add_sample(PREFIX + "health_checks_total", {"backend": backend, "outcome": outcome}, value)
+    for backend, counts in facts.health_changes.items():
+        for (change, reason), value in sorted(counts.items()):
+            labels = {"backend": backend, "change": change, "reason": reason}
+            changes.add_sample(PREFIX + "health_changes_total", labels, value)
+    yield from (endpoints, checks, changes)
+
+
+def _of_ejections(facts: Facts) -> Iterator[Metric]:
+    total = _family("outlier_ejections_total", "Endpoints that outlier detection left out, by its rule.", "counter")
+    now = _family("outlier_ejected_endpoints", "Endpoints that outlier detection leaves out.", "gauge")
+    for backend, report in facts.ejections.items():
+        for kind in get_args(EjectionKind):
+            labels = {"backend": backend, "kind": kind}
+            total.add_sample(PREFIX + "outlier_ejections_total", labels, report.counts.get(kind, 0))
+        now.add_sample(PREFIX + "outlier_ejected_endpoints", {"backend": backend}, len(report.standing))
+    yield from (total, now)
 
 
 def _single(name: str, text: str, kind: str, value: float) -> Metric:

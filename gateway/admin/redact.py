@@ -21,7 +21,10 @@ def configuration(facts: Facts) -> dict[str, object]:
 
 def _model(value: object) -> object:
     if dataclasses.is_dataclass(value):
-        return {field.name: _model(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: REDACTED if "secret" in field.metadata else _model(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
     if isinstance(value, (list, tuple)):
         return [_model(item) for item in value]
     if isinstance(value, str):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.admin.facts import Facts, is_ready, readiness
+from gateway.admin.facts import Facts, is_ready, readiness, verdicts
 from gateway.core import Core
 
 Json = dict[str, Any]
@@ -62,6 +62,7 @@ def _backends(facts: Facts, workers: Iterable[Json]) -> list[Json]:
             "name": report.backend,
             "waiting": sum(pool.get("waiting", 0) for pool in pools.get(report.backend, [])),
             "endpoints": _endpoints(report.endpoints, pools.get(report.backend, [])),
+            "health": verdicts(facts, report),
             "resolution_failures": report.failures,
             "errors": list(report.errors),
             "hints": list(report.hints),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from .model import Backend, BackendTls, LookupFamily
-from .quantities import check_target, in_registry, join_host_port, schemes, split_host_port
+from .quantities import check_target, in_registry, join_host_port, schemes, server_name_of, split_host_port
 
 LOOKUP_FAMILIES: tuple[LookupFamily, ...] = get_args(LookupFamily)
 
@@ -16,8 +16,7 @@ _HTTP_SCHEMES = {"http": "grpc", "https": "grpcs"}
 
 @dataclass(frozen=True, slots=True)
 class BackendUrl:
-    """`target` is `host:port`, `unix:///path` or a scheme's name; `host` is what TLS expects in the certificate, empty
-    where the address does not say it."""
+    """`target` is `host:port`, `unix:///path` or a scheme's name; `host` is empty where the address has none."""
 
     target: str
     host: str = ""
@@ -69,5 +68,5 @@ def parse_backend_url(text: str, http2: bool = False) -> BackendUrl:
 
 def backend_of(name: str, url: BackendUrl, tls: BackendTls, authority: str | None = None) -> Backend:
     """A backend at one address; `tls` applies where the address asks for TLS."""
-    server_tls = BackendTls(tls.ca, tls.client, tls.server_name or url.host) if url.tls else None
+    server_tls = BackendTls(tls.ca, tls.client, tls.server_name or server_name_of(url.target)) if url.tls else None
     return Backend(name, (url.target,), tls=server_tls, authority=authority)

@@ -14,6 +14,7 @@ def check_whole(config: GatewayConfig, has_service_config: bool, settings: Setti
     """Adds errors for what could not be served, and says what an operator may not expect."""
     _check_backends(config, settings, problems)
     _check_ports(config, settings, problems)
+    _check_zone(config, settings, problems)
     _say_what_is_open(config, has_service_config, settings, problems)
     _suggest_userinfo(config, settings, problems)
 
@@ -48,6 +49,17 @@ def _check_ports(config: GatewayConfig, settings: Settings, problems: Problems) 
                 f"port {port} is also that of listener {listener.name}",
                 "choose another, or 0 for none",
             )
+
+
+def _check_zone(config: GatewayConfig, settings: Settings, problems: Problems) -> None:
+    local = [backend.name for backend in config.backends if backend.balance.prefer_local]
+    if local and not config.zone:
+        place = _place(settings, "spec.zone", "zone")
+        problems.error(
+            place,
+            f"is missing: these backends prefer local endpoints: {', '.join(local[:5])}",
+            "give it there, with --zone or in TIDEGATE_ZONE",
+        )
 
 
 def _restricts(access: Access) -> bool:

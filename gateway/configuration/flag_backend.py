@@ -10,6 +10,7 @@ from .command_line import Settings
 from .flags import DEFAULT_CERTIFICATES
 from .model import Backend, BackendTls, CertificateSource
 from .problems import Problems, did_you_mean
+from .quantities import server_name_of
 
 DEFAULT_BACKEND = "default"
 RETRY_CONDITIONS = ("connect-failure", "refused-stream", "reset")
@@ -55,9 +56,9 @@ def backend_from_flags(settings: Settings, problems: Problems) -> Backend | None
         return None
     if settings.switch("enable_grpc_backend_ssl"):
         url = replace(url, tls=True)
-    if url.tls and not url.host and tls.server_name is None:
+    if url.tls and tls.server_name is None and not server_name_of(url.target):
         problems.error(
-            settings.place("backend"), "TLS over a Unix socket, or to what a scheme finds, needs --backend_server_name"
+            settings.place("backend"), "TLS needs --backend_server_name where the address does not say the name"
         )
     if not url.tls:
         _check_cleartext(settings, problems)
@@ -90,8 +91,11 @@ def with_backend_flags(backend: Backend, settings: Settings, problems: Problems)
         backend,
         targets=_asked_at_servers(backend.targets, settings, problems),
         authority=settings.text("backend_authority") or backend.authority,
-        retries=backend.retries if retries is None else retries,
-        retry_on=_conditions(settings, problems) if "backend_retry_ons" in settings else backend.retry_on,
+        retry=replace(
+            backend.retry,
+            attempts=backend.retry.attempts if retries is None else retries,
+            on=_conditions(settings, problems) if "backend_retry_ons" in settings else backend.retry.on,
+        ),
         connect_timeout=backend.connect_timeout if connect is None else connect,
         keepalive_time=backend.keepalive_time if keepalive_time is None else keepalive_time,
         keepalive_timeout=backend.keepalive_timeout if keepalive_timeout is None else keepalive_timeout,

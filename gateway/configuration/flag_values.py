@@ -58,6 +58,8 @@ _AUTHENTICATION = {
     "userinfo_format": "userinfo_format",
 }
 
+LONGEST_ZONE = 255
+
 _HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]{1,255}", re.ASCII)
 
 
@@ -114,6 +116,7 @@ def process_from_flags(base: GatewayConfig, settings: Settings, problems: Proble
         drain_grace=base.drain_grace if grace is None else grace,
         xff_trusted_hops=base.xff_trusted_hops if hops is None else hops,
         healthz_path=_health_path(settings, problems) if "healthz" in settings else base.healthz_path,
+        zone=_zone(settings, problems) if settings.text("zone") else base.zone,
         debug=settings.switch("enable_debug") if "enable_debug" in settings else base.debug,
     )
 
@@ -136,6 +139,23 @@ def _health_path(settings: Settings, problems: Problems) -> str | None:
     except ValueError as error:
         problems.error(settings.place("healthz"), str(error))
         return None
+
+
+def _zone(settings: Settings, problems: Problems) -> str:
+    text = settings.text("zone") or ""
+    try:
+        return check_zone(text)
+    except ValueError as error:
+        problems.error(settings.place("zone"), str(error))
+        return ""
+
+
+def check_zone(text: str) -> str:
+    """A zone's name without white space around it. ValueError says what is wrong."""
+    name = text.strip()
+    if not name.isprintable() or len(name) > LONGEST_ZONE:
+        raise ValueError(f"a zone is a name of at most {LONGEST_ZONE} characters, such as europe-west1-b")
+    return name
 
 
 def check_health_path(path: str) -> str:

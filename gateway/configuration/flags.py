@@ -91,9 +91,9 @@ _BACKEND_FLAGS = (
         _BACKENDS,
         "text",
         "What is tried again, with commas: connect-failure, refused-stream, reset (may repeat a call that was served).",
-        ",".join(_BACKEND.retry_on),
+        ",".join(_BACKEND.retry.on),
     ),
-    Flag("backend_retry_num", _BACKENDS, "count", "Attempts after the first.", str(_BACKEND.retries)),
+    Flag("backend_retry_num", _BACKENDS, "count", "Attempts after the first.", str(_BACKEND.retry.attempts)),
     Flag(
         "backend_connect_timeout",
         _BACKENDS,
@@ -293,6 +293,7 @@ _LIFE_FLAGS = (
         "the CPUs of the affinity and the cgroup, at least 1",
         aliases=("worker_processes",),
     ),
+    Flag("zone", _LIFE, "text", "Where this gateway runs; backends that prefer local endpoints prefer this zone's."),
 )
 
 _LIMIT_FLAGS = (

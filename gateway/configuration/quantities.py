@@ -134,6 +134,14 @@ def schemes() -> tuple[str, ...]:
     return tuple(sorted(SCHEMES))
 
 
+def server_name_of(target: str) -> str:
+    """The name that the certificates of a target's servers should have; "" where it does not say. ValueError as
+    `check_target`."""
+    from gateway.discover.schemes import server_name
+
+    return server_name(target)
+
+
 def check_target(text: str) -> str:
     """Where a backend listens: `host:port`, `[v6]:port`, `unix:///path`, or a name that discovery knows how to look up
     (`dns:///app:50051`, `k8s:///app:grpc`). ValueError says what is wrong."""

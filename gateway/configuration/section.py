@@ -68,6 +68,9 @@ class Section:
     def texts(self, key: str) -> list[tuple[str, Place]]:
         return [(node.value, place) for node, place in self._items(key) if isinstance(node.value, str)]
 
+    def integers(self, key: str) -> list[int]:
+        return [node.value for node, _ in self._items(key) if isinstance(node.value, int)]
+
     def _items(self, key: str) -> list[tuple[Node, Place]]:
         value = self._value(key)
         if not isinstance(value, tuple):

@@ -142,7 +142,8 @@ class Number(Shape):
             problems.error(place, f"{node.text} is not a whole number")
             return None
         if not self.least <= value <= self.most:
-            problems.error(place, f"{node.text} is not between {self.least:.0f} and {self.most:.0f}")
+            least = f"{self.least:g}" if self.fractions else f"{self.least:.0f}"
+            problems.error(place, f"{node.text} is not between {least} and {self.most:.0f}")
             return None
         return Node(node.line, value, node.text)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from gateway.discover.address import join, split
+from gateway.discover.again import Again
 from gateway.discover.resolve import ResolveError
 from gateway.discover.source import Endpoint, Failed, Found, Settings, Update
 
@@ -17,6 +17,7 @@ class HostName:
     host: str
     port: int
     settings: Settings
+    again: Again = field(default_factory=Again, compare=False, repr=False)
 
     @classmethod
     def of(cls, target: str, settings: Settings) -> Self:
@@ -24,12 +25,19 @@ class HostName:
         host, port = split(target)
         return cls(host, port, settings)
 
+    def refresh(self) -> None:
+        self.again.want()
+
     async def watch(self) -> AsyncIterator[Update]:
+        before: frozenset[str] | None = None
         while True:
+            changed = False
             try:
                 addresses = await self.settings.resolve(self.host, self.settings.family)
             except ResolveError as error:
                 yield Failed(str(error))
             else:
+                found = frozenset(addresses)
+                changed, before = found != before, found
                 yield Found(tuple(Endpoint(join(address, self.port)) for address in dict.fromkeys(addresses)))
-            await asyncio.sleep(self.settings.interval)
+            await self.again.pause(self.settings.interval, changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol
 
+from gateway.discover.address import split
 from gateway.discover.names import HostName
 from gateway.discover.source import Settings, Source
 from gateway.discover.static import Static
@@ -18,6 +19,12 @@ class Scheme(Protocol):
 
     def open_source(self, target: str, settings: Settings) -> Source:
         """ValueError as `check`."""
+
+    def server_name(self, target: str) -> str:
+        """The one name that the certificate of every endpoint should have; "" where the target does not say it.
+
+        ValueError as `check`.
+        """
 
 
 SCHEMES: dict[str, str] = {
@@ -49,6 +56,17 @@ def open_source(target: str, settings: Settings) -> Source:
     if (static := Static.of(target)) is not None:
         return static
     return HostName.of(target, settings)
+
+
+def server_name(target: str) -> str:
+    """The name that the certificates of a target's servers should have; "" where it says none.
+
+    ValueError: `target` is of no known form.
+    """
+    scheme = _scheme(target)
+    if scheme is not None:
+        return scheme.server_name(target)
+    return "" if target.startswith("unix:") else split(target)[0].rstrip(".")
 
 
 def _scheme(target: str) -> Scheme | None:

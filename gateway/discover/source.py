@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.configuration.model import LookupFamily
 from gateway.discover.resolve import Resolve, resolve
@@ -16,13 +16,14 @@ from gateway.discover.resolve import Resolve, resolve
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`address` is `ip:port`, `[v6]:port` or `unix:///path`; `weight` at least 1; `priority` 0 comes first; `zone` ""
-    is not known. `metadata` is what its source says of it, for people."""
+    is not known. `metadata` is what its source says of it, for people. `for_zones` are the zones that should use it."""
 
     address: str
     weight: int = 1
     zone: str = ""
     priority: int = 0
     metadata: tuple[tuple[str, str], ...] = ()
+    for_zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ class Source(Protocol):
 
         It asks again by itself after a failure, with a back-off of its own.
         """
+
+
+@runtime_checkable
+class Polling(Source, Protocol):
+    """A source that asks from time to time, and can be asked to do so sooner."""
+
+    def refresh(self) -> None:
+        """An endpoint was lost, so what was found may be out of date. May be called as often as one likes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
 from gateway.configuration.problems import did_you_mean
 from gateway.configuration.quantities import HIGHEST_WEIGHT, check_target, has_scheme
 from gateway.discover.address import is_ip, join, split
+from gateway.discover.again import Again
 from gateway.discover.resolve import ResolveError
 from gateway.discover.source import Endpoint, Failed, Found, Settings, Update
 
@@ -36,6 +37,12 @@ def check(target: str) -> None:
 def open_source(target: str, settings: Settings) -> StaticList:
     """ValueError as `check`."""
     return StaticList(parse(target), settings)
+
+
+def server_name(target: str) -> str:
+    """The first entry's host."""
+    address = parse(target)[0].address
+    return "" if address.startswith("unix:") else split(address)[0].rstrip(".")
 
 
 def parse(target: str) -> tuple[Endpoint, ...]:
@@ -136,12 +143,17 @@ def _canonical(address: str) -> str:
 class StaticList:
     entries: tuple[Endpoint, ...]
     settings: Settings
+    again: Again = field(default_factory=Again, compare=False, repr=False)
+
+    def refresh(self) -> None:
+        self.again.want()
 
     async def watch(self) -> AsyncIterator[Update]:
         """Ends after the first set where no entry is a host name."""
         hosts = tuple(dict.fromkeys(host for entry in self.entries if (host := _host_of(entry))))
         known: dict[str, tuple[str, ...]] = {}
         told: Found | None = None
+        before: frozenset[Endpoint] | None = None
         while True:
             failures = await self._ask(hosts, known)
             found = Found(self._resolved(known))
@@ -152,7 +164,9 @@ class StaticList:
                 yield Failed(" ".join(failures))
             if not hosts:
                 return
-            await asyncio.sleep(self.settings.interval)
+            endpoints = frozenset(found.endpoints)
+            changed, before = endpoints != before, endpoints
+            await self.again.pause(self.settings.interval, changed)
 
     async def _ask(self, hosts: Sequence[str], known: dict[str, tuple[str, ...]]) -> list[str]:
         """Brings `known` up to date, and returns why some of it could not be."""

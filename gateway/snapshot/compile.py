@@ -18,10 +18,15 @@ from gateway.configuration.model import (
     Method,
     Provider,
     Route,
+    SlowStart,
 )
 from gateway.configuration.problems import Place, Problems
+from gateway.core import CoreEndpoint
 
+from .admission import adaptive_concurrency, rate_limit
+from .durations import milliseconds
 from .files import ReadFile, read_bytes
+from .retry import circuit_breakers_json, retry_json
 from .tls import CheckPair, Json, TlsReader, native_check_pair
 
 CONNECTION_WINDOW = 4 << 20
@@ -31,11 +36,11 @@ CONNECTION_WINDOW = 4 << 20
 def compile_snapshot(
     config: GatewayConfig,
     version: str,
-    endpoints: Mapping[str, Sequence[tuple[str, int, int]]],
+    endpoints: Mapping[str, Sequence[CoreEndpoint]],
     read_file: ReadFile = read_bytes,
     check_pair: CheckPair = native_check_pair,
 ) -> bytes:
-    """The snapshot's JSON. `endpoints` are what discovery found: (address, weight, priority) by the backend's name.
+    """The snapshot's JSON. `endpoints` are what discovery found, by the backend's name.
 
     Reads certificates and descriptor sets now. ConfigurationError names every file that cannot be used.
     """
@@ -49,6 +54,7 @@ def compile_snapshot(
         "methods": [_method(method) for method in config.methods],
         "unknown_methods": config.unknown_methods,
         "authentication": _authentication(config.authentication),
+        "rate_limits": [rate_limit(limit) for limit in config.rate_limits],
         "descriptors": _descriptors(config, read_file, problems),
         "limits": _limits(config.limits),
         "access_log": {"path": config.access_log.path, "success_rate": config.access_log.success_rate},
@@ -59,11 +65,6 @@ def compile_snapshot(
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _milliseconds(seconds: float) -> int:
-    """At least 1 for what is not zero, as zero often means never."""
-    return max(1, round(seconds * 1000)) if seconds > 0 else 0
-
-
 def _listener(listener: Listener, tls: TlsReader) -> Json:
     return {
         "name": listener.name,
@@ -72,20 +73,23 @@ def _listener(listener: Listener, tls: TlsReader) -> Json:
     }
 
 
-def _backend(backend: Backend, endpoints: Sequence[tuple[str, int, int]], tls: TlsReader) -> Json:
+def _backend(backend: Backend, endpoints: Sequence[CoreEndpoint], tls: TlsReader) -> Json:
     return {
         "name": backend.name,
         "endpoints": [
-            {"address": address, "weight": weight, "priority": priority} for address, weight, priority in endpoints
+            {"address": address, "weight": weight, "priority": priority, "distance": distance}
+            for address, weight, priority, distance in endpoints
         ],
         "balance": _balance(backend.balance),
         "outlier_errors": backend.outlier_detection.consecutive_errors if backend.outlier_detection else 0,
+        "adaptive_concurrency": adaptive_concurrency(backend.adaptive_concurrency),
         "tls": tls.client(backend.tls, backend.name) if backend.tls else None,
         "authority": backend.authority,
-        "retry": {"attempts": backend.retries, "on": list(backend.retry_on)},
-        "connect_timeout_ms": _milliseconds(backend.connect_timeout),
-        "keepalive_time_ms": _milliseconds(backend.keepalive_time),
-        "keepalive_timeout_ms": _milliseconds(backend.keepalive_timeout),
+        "retry": retry_json(backend.retry),
+        "circuit_breakers": circuit_breakers_json(backend.circuit_breakers),
+        "connect_timeout_ms": milliseconds(backend.connect_timeout),
+        "keepalive_time_ms": milliseconds(backend.keepalive_time),
+        "keepalive_timeout_ms": milliseconds(backend.keepalive_timeout),
     }
 
 
@@ -98,6 +102,16 @@ def _balance(balance: Balance) -> Json:
             "overprovisioning_percent": balance.overprovisioning_percent,
             "panic_threshold_percent": balance.panic_threshold_percent,
         },
+        "hash_balance_factor_percent": balance.hash_balance_factor_percent,
+        "slow_start": _slow_start(balance.slow_start) if balance.slow_start else None,
+    }
+
+
+def _slow_start(slow_start: SlowStart) -> Json:
+    return {
+        "window_ms": milliseconds(slow_start.window),
+        "aggression_percent": round(slow_start.aggression * 100),
+        "min_weight_percent": slow_start.min_weight_percent,
     }
 
 
@@ -117,9 +131,11 @@ def _route(route: Route) -> Json:
             "headers": headers,
         },
         "backends": [{"name": name, "weight": weight} for name, weight in route.backends],
-        "timeout_ms": _milliseconds(route.timeout),
-        "idle_timeout_ms": _milliseconds(route.idle_timeout),
+        "timeout_ms": milliseconds(route.timeout),
+        "idle_timeout_ms": milliseconds(route.idle_timeout),
         "access": _access(route.access),
+        "retry": retry_json(route.retry) if route.retry else None,
+        "rate_limits": list(route.rate_limits),
     }
 
 
@@ -136,8 +152,10 @@ def _method(method: Method) -> Json:
     return {
         "name": method.name,
         "backend": method.backend,
-        "timeout_ms": None if method.timeout is None else _milliseconds(method.timeout),
+        "timeout_ms": None if method.timeout is None else milliseconds(method.timeout),
         "access": _access(method.access),
+        "retry": retry_json(method.retry) if method.retry else None,
+        "rate_limits": list(method.rate_limits),
         "bindings": bindings,
     }
 
@@ -198,13 +216,13 @@ def _limits(limits: Limits) -> Json:
         "max_line_bytes": limits.max_line_bytes,
         "max_body_bytes": limits.max_body_bytes,
         "max_transcoded_bytes": limits.max_transcoded_bytes,
-        "header_timeout_ms": _milliseconds(limits.header_timeout),
-        "body_timeout_ms": _milliseconds(limits.body_timeout),
-        "idle_timeout_ms": _milliseconds(limits.idle_timeout),
-        "keepalive_time_ms": _milliseconds(limits.keepalive_time),
-        "keepalive_timeout_ms": _milliseconds(limits.keepalive_timeout),
-        "max_connection_age_ms": _milliseconds(limits.max_connection_age),
-        "max_connection_age_grace_ms": _milliseconds(limits.max_connection_age_grace),
+        "header_timeout_ms": milliseconds(limits.header_timeout),
+        "body_timeout_ms": milliseconds(limits.body_timeout),
+        "idle_timeout_ms": milliseconds(limits.idle_timeout),
+        "keepalive_time_ms": milliseconds(limits.keepalive_time),
+        "keepalive_timeout_ms": milliseconds(limits.keepalive_timeout),
+        "max_connection_age_ms": milliseconds(limits.max_connection_age),
+        "max_connection_age_grace_ms": milliseconds(limits.max_connection_age_grace),
         "max_connections": limits.max_connections,
-        "transcoded_timeout_ms": _milliseconds(limits.transcoded_timeout),
+        "transcoded_timeout_ms": milliseconds(limits.transcoded_timeout),
     }

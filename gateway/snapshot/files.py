@@ -81,9 +81,10 @@ def _sources(config: GatewayConfig) -> Iterator[Path]:
             yield from _paths(*listener.tls.certificates)
             yield from (path for path in (listener.tls.client_ca,) if path)
     for backend in config.backends:
-        if backend.tls:
-            yield from _paths(*(pair for pair in (backend.tls.client,) if pair))
-            yield from (path for path in (backend.tls.ca,) if path)
+        for tls in (backend.tls, backend.health_check.tls if backend.health_check else None):
+            if tls:
+                yield from _paths(*(pair for pair in (tls.client,) if pair))
+                yield from (path for path in (tls.ca,) if path)
     for provider in config.authentication.providers:
         if provider.jwks and "://" not in provider.jwks:
             yield Path(provider.jwks)

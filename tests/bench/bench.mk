@@ -1,18 +1,31 @@
 # The side-by-side benchmark; included by the Makefile.
 
-# Arguments for the benchmark: make bench BENCH_ARGS="--rows plain,tls --peers tidegate,envoy --rounds 3".
+# Arguments for the benchmark: make bench BENCH_ARGS="--rows plain,tls --peers tidegate,envoy --rounds 3";
+# --quick and --no-pin are for all of them.
 BENCH_ARGS ?=
 bench_driver := tests/bench/driver
 
 ##@ Measure
 
 .PHONY: bench
-bench: bench-tools ## Compare CPU, latency and memory with Envoy, HAProxy, nghttpx, nginx and a TCP relay (15 minutes)
+bench: bench-tools ## Compare CPU, latency and memory with Envoy, HAProxy, nghttpx, nginx and a TCP relay (20 minutes)
 	$(bin)/python -m tests.bench.run $(BENCH_ARGS)
 
 .PHONY: bench-quick
 bench-quick: bench-tools ## The same in fewer and shorter rounds: a look, not a result; BENCH_ARGS="--rows plain" for less
 	$(bin)/python -m tests.bench.run --quick $(BENCH_ARGS)
+
+.PHONY: bench-kill
+bench-kill: bench-tools ## One of three backends killed with -9 under load: failed calls, beside Envoy (6 minutes)
+	$(bin)/python -m tests.bench.kill $(BENCH_ARGS)
+
+.PHONY: bench-change
+bench-change: bench-tools ## Endpoints from 1 to 100 and back; 10,000 with 1,000 changes a second (3 minutes)
+	$(bin)/python -m tests.bench.change $(BENCH_ARGS)
+
+.PHONY: bench-balancing
+bench-balancing: bench-tools ## Every way to balance gRPC on Kubernetes: calls by pod before and after a scale (5 minutes)
+	$(bin)/python -m tests.bench.ways.run $(BENCH_ARGS)
 
 .PHONY: bench-stalled
 bench-stalled: .venv/.develop .venv/.core ## What a neighbour of 1,000 stalled clients loses (a minute)
@@ -34,7 +47,7 @@ bench-tools: .venv/.real .venv/.core toolchain ## Build the driver and the backe
 	fi
 
 .PHONY: bench-page
-bench-page: .venv/.develop ## Write the figures of the last `make bench` into docs/performance.md
+bench-page: .venv/.develop ## Write the figures of the last `make bench`, bench-kill, bench-change, ... into the docs
 	$(bin)/python -m tests.bench.render
 
 .PHONY: bench-picking
@@ -45,3 +58,7 @@ bench-picking: .venv/.develop toolchain ## Instructions to pick one of 4 and of 
 .PHONY: bench-probe
 bench-probe: .venv/.develop .venv/.core ## CPU time of one `tidegate probe`, beside Python's own (10 seconds)
 	$(bin)/python -m tests.bench.probe_cost
+
+.PHONY: bench-not-serving
+bench-not-serving: .venv/.real .venv/.core ## How long calls go on to an endpoint that said NOT_SERVING, beside Envoy (4 minutes)
+	@$(bin)/python -m tests.bench.not_serving

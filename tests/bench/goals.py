@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.bench.results import Results
+from tests.bench.results import Results, RowResult
 
 IDLE_BYTES = 60_000_000
 START_SECONDS = 1.0
+GROWTH = {3: 1.3, 100: 2.5}
+"""The highest growth of the CPU time of a call from one endpoint to so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 reached=None if ratio is None else ratio <= goal,
             )
     yield from _paced_latency(results)
+    yield from _growth(results)
     yield from _footprint(results)
 
 
@@ -48,6 +51,36 @@ def _paced_latency(results: Results) -> Iterator[Verdict]:
                 envoys.middle("p99") if envoys else None,
                 lambda value: f"{value:.0f} us",
             )
+
+
+def _growth(results: Results) -> Iterator[Verdict]:
+    """More endpoints are more sockets, and fewer calls share a system call: for every proxy."""
+    rows = {row.name: row for row in results.rows}
+    for endpoints, goal in GROWTH.items():
+        row = rows.get(f"spread-{endpoints}")
+        if row is None:
+            continue
+        grown = {peer: growth(rows.get("spread-1"), row, peer) for peer in row.peers}
+        others = [
+            f"{results.titles[peer]} {ratio:.2f} x" for peer, ratio in grown.items() if peer != "tidegate" and ratio
+        ]
+        ours = grown.get("tidegate")
+        yield Verdict(
+            subject=f"growth from 1 endpoint to {endpoints}",
+            against=", ".join(others),
+            goal=f"<= {goal:g} x",
+            measured="" if ours is None else f"{ours:.2f} x",
+            reached=None if ours is None else ours <= goal,
+        )
+
+
+def growth(one: RowResult | None, many: RowResult, peer: str) -> float | None:
+    """The peer's median in `many` over its median in `one`, where both have one."""
+    before = one.peers.get(peer) if one else None
+    after = many.peers.get(peer)
+    if before is None or after is None or not before.median or after.median is None:
+        return None
+    return after.median / before.median
 
 
 def _footprint(results: Results) -> Iterator[Verdict]:

@@ -66,6 +66,21 @@ def usage(pid: int, *, tree: bool = True) -> Usage:
     return Usage(total, user, system)
 
 
+def main_and_other_threads(pid: int) -> tuple[float, float]:
+    """CPU seconds of a process's main thread, and of its other threads that live (`/proc/PID/task/*/schedstat`)."""
+    main = others = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
+        except OSError:
+            continue
+        if task.name == str(pid):
+            main = seconds
+        else:
+            others += seconds
+    return main, others
+
+
 def machine_usage() -> float:
     """CPU seconds that the whole machine has used since it started, time stolen by the hypervisor included."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]

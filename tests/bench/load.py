@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ class Load:
     `requests` counts calls, of which `duration` (seconds) may leave some unsent. `rate` (calls per second) makes the
     loop open, and calls then leave at multiples of `tick` seconds, 0: each at its own time. `warm_up` calls are made on
     each connection before the measured ones, and the first of all is repeated for `wait` seconds until it succeeds.
-    Calls without an answer after `limit` seconds have failed.
+    Calls without an answer after `limit` seconds have failed. `window` (seconds): calls of each such time are also told
+    apart; 0: they are not.
     """
 
     call: CallKind = "echo"
@@ -45,6 +46,7 @@ class Load:
     wait: float | None = None
     limit: float = 120.0
     threads: int = 1
+    window: float = 0.0
     tokens: Path | None = None
     token_change: Literal["connection", "request"] = "connection"
     ca: Path | None = None
@@ -66,6 +68,8 @@ class Load:
             given["duration"] = self.duration
         if self.rate is not None:
             given |= {"rate": self.rate, "tick": self.tick}
+        if self.window:
+            given["window"] = self.window
         if self.tokens is not None:
             given |= {"tokens": self.tokens, "token-change": self.token_change}
         if self.ca is not None:
@@ -74,8 +78,27 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that failed: when it was sent (paced: due) and when that was known, in seconds of `time.monotonic`."""
+
+    sent: float
+    ended: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The calls that were sent within one window of the run. Latencies are microseconds."""
+
+    ok: int
+    failed: int
+    latency_us: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The driver's result. Latencies are microseconds, `bytes` those of response bodies."""
+    """The driver's result. Latencies are microseconds, `bytes` those of response bodies. `failures` has the first
+    10,000 of each of its threads."""
 
     sent: int
     ok: int
@@ -85,11 +108,17 @@ class Outcome:
     per_second: float
     latency_us: dict[str, float]
     warm_up_failed: int
+    failures: tuple[Failure, ...]
+    windows: tuple[Window, ...]
 
     @staticmethod
     def parse(line: str) -> Outcome:
         document: dict[str, Any] = json.loads(line)
-        return Outcome(**document)
+        failures = tuple(
+            Failure(one["sent"] / 1e9, one["ended"] / 1e9, one["kind"]) for one in document.pop("failures")
+        )
+        windows = tuple(Window(**one) for one in document.pop("windows"))
+        return Outcome(**document, failures=failures, windows=windows)
 
 
 def drive(
@@ -134,6 +163,13 @@ def served(admin: int) -> dict[str, int]:
         return counts
 
 
+def addresses(admin: int) -> dict[str, int]:
+    """Calls per address (`host:port`) that the backend has served since its last reset, checks of health left out."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/addresses", timeout=5) as response:
+        counts: dict[str, int] = json.load(response)
+        return counts
+
+
 def reset(admin: int) -> None:
     request = urllib.request.Request(f"http://127.0.0.1:{admin}/reset", method="POST")
     urllib.request.urlopen(request, timeout=5).close()
@@ -145,15 +181,25 @@ def backend(
     port: int,
     admin: int,
     *,
+    host: str = "127.0.0.1",
+    also: Sequence[str] = (),
+    delay: float = 0.0,
     tls: Certificates | None = None,
     cpus: frozenset[int] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running backend. Raises BenchError if it does not come up within 5 s."""
-    command = [str(binary), f"--listen=127.0.0.1:{port}", f"--admin=127.0.0.1:{admin}"]
+    """A running backend. Raises BenchError if it does not come up within 5 s.
+
+    `host` 0.0.0.0: it is at every address of 127.0.0.0/8. `also` are more addresses (host:port). It answers after
+    `delay` seconds.
+    """
+    listens = [f"--listen={address}" for address in (f"{host}:{port}", *also)]
+    command = [str(binary), *listens, f"--admin=127.0.0.1:{admin}"]
+    if delay:
+        command.append(f"--delay={delay * 1000:.0f}")
     if tls is not None:
         command += [f"--certificate={tls.certificate}", f"--key={tls.key}"]
     with affinity(cpus):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 5
         while True:
@@ -167,3 +213,5 @@ def backend(
         yield process
     finally:
         stop(process)
+        if process.stdout is not None:
+            process.stdout.close()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tests.bench import h2load, kernel, proof
 from tests.bench.errors import BenchError
-from tests.bench.load import COUNTED, Load, backend, drive, reset, served
+from tests.bench.load import COUNTED, Load, addresses, backend, drive, reset, served
 from tests.bench.moment import Moment
 from tests.bench.peers import Peer
 from tests.bench.place import Place
@@ -34,6 +34,7 @@ class Running:
     peer: Peer
     process: subprocess.Popen[bytes]
     port: int
+    load: Load
     figures: Figures
 
 
@@ -49,36 +50,35 @@ class Server:
 def run(row: Row, peers: list[Peer], skipped: dict[str, str], place: Place) -> RowResult:
     """Measures `peers` in `row`. What goes wrong with one of them is in its figures, and the others go on."""
     result = RowResult(row.name, row.title, row.unit, dict(row.goals), dict(row.notes), skipped=dict(skipped))
-    load = load_of(row, place)
     tls = place.certificates if row.kind == "tls" else None
     with ExitStack() as stack:
         port, admin = free_port(), free_port()
-        process = stack.enter_context(backend(place.backend, port, admin, tls=tls, cpus=place.load_cpus))
+        host = "0.0.0.0" if row.kind == "spread" else "127.0.0.1"
+        process = stack.enter_context(backend(place.backend, port, admin, host=host, tls=tls, cpus=place.load_cpus))
         server = Server(process.pid, port, admin)
         running: list[Running] = []
         for peer in peers:
             figures = result.peers.setdefault(peer.name, Figures())
             try:
-                running.append(bring_up(row, peer, load, server, figures, place, stack))
+                running.append(bring_up(row, peer, load_of(row, peer, place), server, figures, place, stack))
             except BenchError as error:
                 figures.failed = str(error)
                 place.say(f"  {peer.title}: {error}")
         for number in range(1, place.rounds + 1):
             for one in running:
                 if one.figures.failed is None:
-                    place.say(f"  round {number}: {one.peer.title} {measure(row, one, load, server, place)}")
+                    place.say(f"  round {number}: {one.peer.title} {measure(row, one, server, place)}")
         if row.confirm and h2load.installed():
             for one in running:
                 if one.figures.failed is None:
-                    one.figures.confirmed = h2load.cpu_per_call(one.process.pid, one.port, load, place)
+                    one.figures.confirmed = h2load.cpu_per_call(one.process.pid, one.port, one.load, place)
     return result
 
 
-def load_of(row: Row, place: Place) -> Load:
+def load_of(row: Row, peer: Peer, place: Place) -> Load:
     tokens = {"none": None, "rs256": place.issuer.rs256, "mixed": place.issuer.mixed}[row.tokens]
-    load = dataclasses.replace(
-        row.load, tokens=tokens, ca=place.certificates.ca if row.kind == "tls" else None, limit=LIMIT_SECONDS
-    )
+    authority = place.certificates.ca if row.kind == "tls" else None
+    load = dataclasses.replace(row.load_of(peer.name), tokens=tokens, ca=authority, limit=LIMIT_SECONDS)
     if load.rate is not None:
         return dataclasses.replace(load, requests=int(load.rate * place.seconds))
     return dataclasses.replace(load, requests=MOST_CALLS, duration=place.seconds)
@@ -94,20 +94,21 @@ def bring_up(
         listening(peer.command(scenario), scenario.listen, scenario.directory / "log", cpus=place.proxy_cpus)
     )
     proof.forged_tokens_fail(row, peer, load, scenario.listen, place)
-    return Running(peer, process, scenario.listen, figures)
+    return Running(peer, process, scenario.listen, load, figures)
 
 
-def measure(row: Row, one: Running, load: Load, server: Server, place: Place) -> str:
+def measure(row: Row, one: Running, server: Server, place: Place) -> str:
     """Adds a round to the figures of `one`, or notes why it does not count; what to say of it."""
     try:
-        cpu = _measure(row, one, load, server, place)
+        cpu = _measure(row, one, server, place)
     except BenchError as error:
         one.figures.failed = str(error)
         return str(error)
     return f"{cpu:.2f} {row.unit}"
 
 
-def _measure(row: Row, one: Running, load: Load, server: Server, place: Place) -> float:
+def _measure(row: Row, one: Running, server: Server, place: Place) -> float:
+    load = one.load
     moments: list[Moment] = []
 
     def sample(driver: int) -> None:
@@ -122,6 +123,8 @@ def _measure(row: Row, one: Running, load: Load, server: Server, place: Place) -
     count = served(server.admin)[COUNTED[load.call]]
     if count != outcome.sent:
         raise BenchError(f"the driver sent {outcome.sent} calls, the backend served {count}")
+    if row.kind == "spread":
+        proof.all_took_part(addresses(server.admin), row.endpoints)
     start, end = moments
     spent = (end.proxy - start.proxy) * 1e6
     cpu = spent / (outcome.bytes / 2**20) if row.unit == "us/MiB" else spent / outcome.ok

@@ -11,7 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-POLICIES = ("round-robin", "weighted", "least-request", "random", "ring-hash", "maglev")
+WEIGHTED = ("round-robin", "least-request", "random")
+HASHING = ("ring-hash", "maglev")
+KINDS = (
+    *((policy, kind) for policy in WEIGHTED for kind in ("plain", "weights", "zones", "slow-start")),
+    *((policy, kind) for policy in HASHING for kind in ("plain", "zones", "bound")),
+)
+"""What core/datapath/examples/pick.rs knows."""
 COUNTS = (4, 100, 4096)
 PICKS = 20_000
 GOAL = 1.2
@@ -22,24 +28,26 @@ def main() -> int:
     if shutil.which("valgrind") is None:
         print("skipped: valgrind is not installed (apt-get install valgrind)")
         return 0
-    print(f"{'instructions a pick':22}" + "".join(f"{count:>10}" for count in COUNTS) + f"{'most/4':>10}")
+    print(f"{'instructions a pick':26}" + "".join(f"{count:>10}" for count in COUNTS) + f"{'most/4':>10}")
     missed = False
-    for policy in POLICIES:
-        costs = [cost(program, policy, count) for count in COUNTS]
+    for policy, kind in KINDS:
+        costs = [cost(program, policy, kind, count) for count in COUNTS]
         ratio = max(costs) / costs[0]
         missed |= ratio > GOAL
         verdict = "" if ratio <= GOAL else "  more than 20 %"
-        print(f"{policy:22}" + "".join(f"{one:10.1f}" for one in costs) + f"{ratio:10.2f}{verdict}", flush=True)
+        name = policy if kind == "plain" else f"{policy}, {kind}"
+        print(f"{name:26}" + "".join(f"{one:10.1f}" for one in costs) + f"{ratio:10.2f}{verdict}", flush=True)
     return int(missed)
 
 
-def cost(program: Path, policy: str, endpoints: int) -> float:
-    return (count(program, policy, endpoints, PICKS) - count(program, policy, endpoints, 0)) / PICKS
+def cost(program: Path, policy: str, kind: str, endpoints: int) -> float:
+    return (count(program, policy, kind, endpoints, PICKS) - count(program, policy, kind, endpoints, 0)) / PICKS
 
 
-def count(program: Path, policy: str, endpoints: int, picks: int) -> int:
+def count(program: Path, policy: str, kind: str, endpoints: int, picks: int) -> int:
     """Instructions of one run."""
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, policy, endpoints, picks]
+    tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    command = [*tool, program, policy, kind, endpoints, picks]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if found is None:

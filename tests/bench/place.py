@@ -41,4 +41,10 @@ class Place:
             certificates=self.certificates,
             issuer=self.issuer,
             descriptors=self.descriptors,
+            endpoints=endpoints(row.endpoints, backend_port) if row.kind == "spread" else (),
         )
+
+
+def endpoints(count: int, port: int) -> tuple[str, ...]:
+    """So many addresses of the loopback network, from 127.1.0.1 on, each with `port`."""
+    return tuple(f"127.1.{number // 250}.{number % 250 + 1}:{port}" for number in range(count))

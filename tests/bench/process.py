@@ -32,10 +32,10 @@ def affinity(cpus: frozenset[int] | None) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -70,17 +70,17 @@ def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
 
 @contextmanager
 def listening(
-    command: list[str], port: int, log: Path, *, cpus: frozenset[int] | None = None
+    command: list[str], port: int, log: Path, *, cpus: frozenset[int] | None = None, host: str = "127.0.0.1"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`command`, running and accepting connections on `port`; its error output goes to `log`, its standard output
-    nowhere. Raises BenchError with the end of the log if it does not come up."""
+    """`command`, running and accepting connections on `host`:`port`; its error output goes to `log`, its standard
+    output nowhere. Raises BenchError with the end of the log if it does not come up."""
     with log.open("wb") as errors, affinity(cpus):
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, process_group=0
         )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not _accepts(port):
+        while not _accepts(host, port):
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
                 raise BenchError(f"{command[0]} did not start to listen on {port}:\n{tail}")
@@ -90,9 +90,9 @@ def listening(
         stop(process)
 
 
-def _accepts(port: int) -> bool:
+def _accepts(host: str, port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True

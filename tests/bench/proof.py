@@ -42,5 +42,19 @@ def all_right(outcome: Outcome) -> None:
         raise BenchError(f"{outcome.ok} of {outcome.sent} calls were answered correctly, the others: {outcome.failed}")
 
 
+def counted(outcome: Outcome, served: int) -> None:
+    """Raises BenchError if fewer calls were served than were answered correctly."""
+    if served < outcome.ok:
+        raise BenchError(f"{outcome.ok} calls were answered correctly, the backend served {served}")
+
+
+def all_took_part(served: dict[str, int], endpoints: int) -> None:
+    """Raises BenchError unless each of the `endpoints` has served at least half of its share."""
+    share = sum(served.values()) / endpoints
+    idle = endpoints - sum(calls >= share / 2 for calls in served.values())
+    if idle:
+        raise BenchError(f"{idle} of {endpoints} endpoints served less than half of their share of the calls")
+
+
 def _few(load: Load) -> Load:
     return dataclasses.replace(load, requests=CALLS, duration=None, rate=None, warm_up=0, limit=SECONDS)

@@ -1,4 +1,4 @@
-"""Writes the figures of a run into docs/performance.md: `python -m tests.bench.render [RESULTS [PAGE]]`."""
+"""Writes figures into the pages that show them: `python -m tests.bench.render [FOLDER]`, or `make bench-page`."""
 
 from __future__ import annotations
 
@@ -7,29 +7,43 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.goals import verdicts
+from tests.bench.report import Report, mark, table_lines
 from tests.bench.results import Results
 from tests.bench.screen import footprint_cells, latency, spread
 
 ROOT = Path(__file__).parents[2]
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-MARKS = {True: "reached", False: "**missed**", None: "not measured"}
+PERFORMANCE = ROOT / "docs/performance.md"
+REPORTS = {
+    "kill": PERFORMANCE,
+    "grow": PERFORMANCE,
+    "churn": PERFORMANCE,
+    "balancing": ROOT / "docs/guides/balancing-on-kubernetes.md",
+}
+"""The page of each report; those that were not made keep what they have."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, nargs="?", default=ROOT / "bench/results/results.json")
-    parser.add_argument("page", type=Path, nargs="?", default=ROOT / "docs/performance.md")
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "bench/results", help="of the JSON files")
     options = parser.parse_args()
-    options.page.write_text(replace(options.page.read_text(), markdown(Results.read(options.results))))
+    whole = options.folder / "results.json"
+    if whole.exists():
+        PERFORMANCE.write_text(replace(PERFORMANCE.read_text(), markdown(Results.read(whole))))
+    for name, page in REPORTS.items():
+        file = options.folder / f"{name}.json"
+        if file.exists():
+            figures = "\n".join(Report.read(file).markdown()) + "\n"
+            page.write_text(replace(page.read_text(), figures, name))
 
 
-def replace(page: str, figures: str) -> str:
-    """`page` with `figures` between its two markers. Raises ValueError if they are not there."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{figures}\n{END}{after}"
+def replace(page: str, figures: str, name: str = "bench") -> str:
+    """`page` with `figures` between the two markers of that name. Raises ValueError if they are not there."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no {begin} ... {end}")
+    return f"{before}{begin}\n\n{figures}\n{end}{after}"
 
 
 def markdown(results: Results) -> str:
@@ -49,7 +63,7 @@ def _sections(results: Results) -> Iterator[str]:
     yield f"\n{versions}. Other processes used at most {results.disturbance():.0%} of the machine in any round.\n"
     titles = list(results.titles.values())
     yield "### CPU of the proxy\n\nMedian of the rounds [least-greatest]; `h2load` is the same row under h2load.\n"
-    yield from table(
+    yield from table_lines(
         ["workload", "unit", *titles],
         [
             [row.title, row.unit, *(spread(row.peers.get(peer), "<br>") for peer in results.titles)]
@@ -57,21 +71,21 @@ def _sections(results: Results) -> Iterator[str]:
         ],
     )
     yield "\n### Goals\n\nTidegate's median over the peer's, in the same run.\n"
-    yield from table(
+    yield from table_lines(
         ["workload", "against", "goal", "measured", ""],
         [
-            [verdict.subject, verdict.against, verdict.goal, verdict.measured, MARKS[verdict.reached]]
+            [verdict.subject, verdict.against, verdict.goal, verdict.measured, mark(verdict)]
             for verdict in verdicts(results)
         ],
     )
     yield "\n### Latency\n\np50 / p99 in microseconds. A closed loop queues by design: compare the paced row.\n"
-    yield from table(
+    yield from table_lines(
         ["workload", *titles],
         [[row.title, *(latency(row.peers.get(peer)) for peer in results.titles)] for row in results.rows],
     )
     if results.footprint:
         yield "\n### Start and memory\n"
-        yield from table(
+        yield from table_lines(
             ["proxy", "start to first served call", "idle RSS", "RSS with idle connections"],
             [[results.titles[peer], *footprint_cells(results, peer)] for peer in results.footprint],
         )
@@ -84,16 +98,6 @@ def _sections(results: Results) -> Iterator[str]:
             yield f'- {results.titles.get(peer, peer)} in "{row.title}": {note}.'
         for peer, reason in row.skipped.items():
             yield f'- {peer} took no part in "{row.title}": {reason}.'
-
-
-def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    yield _line(head)
-    yield _line(["---"] * len(head))
-    yield from (_line(row) for row in rows)
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +20,10 @@ ALL = ("tidegate", "envoy", "haproxy", "nghttpx", "nginx", "relay")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`goals` maps a peer to the highest ratio; `tokens` names the issuer's file that the driver sends from."""
+    """`goals` maps a peer to the highest ratio; `tokens` names the issuer's file that the driver sends from.
+
+    The backend of a row of kind "spread" has so many `endpoints`. `own_loads` are for peers that take another load.
+    """
 
     name: str
     title: str
@@ -31,6 +35,31 @@ class Row:
     tokens: Tokens = "none"
     confirm: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+    endpoints: int = 1
+    own_loads: dict[str, Load] = field(default_factory=dict)
+
+    def load_of(self, peer: str) -> Load:
+        return self.own_loads.get(peer, self.load)
+
+
+IN_FLIGHT = 160
+RELAY_NOTE = "a socket for each endpoint on either side, 160 calls in flight or more: what sockets cost without HTTP"
+
+
+def spread(endpoints: int) -> Row:
+    """Plain 16 x 10 over so many endpoints, in turn, with active checks of each every second."""
+    places = "1 endpoint" if endpoints == 1 else f"{endpoints} endpoints"
+    return Row(
+        name=f"spread-{endpoints}",
+        title=f"plain, 16 x 10, round robin over {places}, checked",
+        load=Load(connections=16, streams=10),
+        peers=("tidegate", "envoy", "relay"),
+        goals={"envoy": 0.15},
+        kind="spread",
+        endpoints=endpoints,
+        own_loads={"relay": Load(connections=endpoints, streams=math.ceil(IN_FLIGHT / endpoints))},
+        notes={"relay": RELAY_NOTE},
+    )
 
 
 ROWS = (
@@ -115,4 +144,7 @@ ROWS = (
         goals={"envoy": 0.75, "nghttpx": 0.9, "relay": 1.3},
         unit="us/MiB",
     ),
+    spread(1),
+    spread(3),
+    spread(100),
 )

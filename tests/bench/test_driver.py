@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +14,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.bench.load import Load, Outcome, backend, drive, reset, served
+from tests.bench.kill import kill, last_words
+from tests.bench.load import Load, Outcome, addresses, backend, drive, reset, served
 from tests.bench.process import free_port
 from tests.bench.run import DRIVER_DIRECTORY
+from tests.support.waiting import wait_for
 
 BINARIES = Path(os.environ.get("BENCH_BINARIES", DRIVER_DIRECTORY))
 CALLS = 40
@@ -125,6 +130,56 @@ def test_the_backend_counts_what_it_serves(call: str, method: str) -> None:
         assert served(admin) == {"echo": 0, "feed": 0, "health": 0, "other": 0} | {method: CALLS}
         reset(admin)
         assert served(admin)[method] == 0
+
+
+def test_the_backend_counts_per_address_too() -> None:
+    """On every address of the loopback network, with one socket."""
+    port, admin = free_port(), free_port()
+    hosts = ("127.0.0.1", "127.3.0.7")
+    with backend(BINARIES / "bench-backend", port, admin, host="0.0.0.0"):
+        for host in hosts:
+            with grpc.insecure_channel(f"{host}:{port}") as channel:
+                call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/api.Echo/Echo")
+                call(b"", timeout=20)
+        assert addresses(admin) == {f"{host}:{port}": 1 for host in hosts}
+        reset(admin)
+        assert addresses(admin) == {}
+
+
+def test_a_killed_backend_says_what_was_open() -> None:
+    port, admin = free_port(), free_port()
+    with (
+        backend(BINARIES / "bench-backend", port, admin, delay=60.0) as process,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/api.Echo/Echo")
+        calls = [method.future(b"", timeout=50) for _ in range(3)]
+        wait_for("the calls", lambda: served(admin)["echo"] == len(calls))
+        kill(admin)
+        assert process.wait(timeout=20) == -signal.SIGKILL
+        open_calls, killed = last_words(process)
+        assert open_calls == len(calls)
+        assert killed <= time.monotonic()
+        assert [call.code() for call in calls] == [grpc.StatusCode.UNAVAILABLE] * len(calls)
+
+
+def test_failures_have_times_and_windows_tell_calls_apart(answering: Callable[[Answer], int]) -> None:
+    """Calls are due over 0.4 s; those that come late in it are refused."""
+    seen = itertools.count()
+
+    def refuse_later(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if next(seen) >= CALLS // 2:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "no")
+        return request
+
+    began = time.monotonic()
+    result = outcome(answering(refuse_later), rate=100.0, window=0.1)
+    assert len(result.failures) == CALLS // 2
+    assert all(began <= one.sent <= one.ended <= time.monotonic() for one in result.failures)
+    assert {one.kind for one in result.failures} == {"grpc_status_14"}
+    assert [window.ok + window.failed for window in result.windows] == [10, 10, 10, 10]
+    assert sum(window.failed for window in result.windows) == CALLS // 2
+    assert result.windows[-1].failed > result.windows[0].failed
 
 
 def test_every_header_set_is_its_own(answering: Callable[[Answer], int], tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.bench import picture, render
-from tests.bench.goals import verdicts
+from tests.bench.goals import Verdict, verdicts
+from tests.bench.report import Report
 from tests.bench.results import Figures, Footprint, Results, RowResult
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def figures(*cpu: float, failed: str | None = None) -> Figures:
@@ -89,7 +94,7 @@ def test_the_picture_has_a_bar_for_every_figure_that_counts(results: Results, tm
 
 
 def test_the_page_keeps_what_stands_around_the_figures(results: Results) -> None:
-    page = render.replace(f"# Page\n{render.BEGIN}\nold\n{render.END}\nafter\n", render.markdown(results))
+    page = render.replace(f"# Page\n{BEGIN}\nold\n{END}\nafter\n", render.markdown(results))
     assert page.startswith("# Page\n")
     assert page.endswith("\nafter\n")
     assert "old" not in page
@@ -100,3 +105,71 @@ def test_the_page_keeps_what_stands_around_the_figures(results: Results) -> None
 def test_a_page_without_markers_is_refused(results: Results) -> None:
     with pytest.raises(ValueError, match="bench:begin"):
         render.replace("# Page\n", render.markdown(results))
+
+
+def spread_row(endpoints: int, **medians: float) -> RowResult:
+    peers = {peer: figures(median) for peer, median in medians.items()}
+    return RowResult(f"spread-{endpoints}", f"over {endpoints}", "us/call", {"envoy": 0.15}, {}, peers=peers)
+
+
+def test_growth_stands_beside_that_of_the_others(results: Results) -> None:
+    results.rows += [
+        spread_row(1, tidegate=2.0, envoy=20.0, relay=1.0),
+        spread_row(3, tidegate=2.4, envoy=24.0, relay=2.0),
+        spread_row(100, tidegate=6.0, envoy=30.0, relay=4.0),
+    ]
+    found = {verdict.subject: verdict for verdict in verdicts(results)}
+    three, hundred = found["growth from 1 endpoint to 3"], found["growth from 1 endpoint to 100"]
+    assert (three.measured, three.against, three.reached) == ("1.20 x", "Envoy 1.20 x, TCP relay 2.00 x", True)
+    assert (hundred.measured, hundred.goal, hundred.reached) == ("3.00 x", "<= 2.5 x", False)
+
+
+def test_growth_needs_the_row_of_one_endpoint(results: Results) -> None:
+    results.rows.append(spread_row(3, tidegate=2.4, envoy=24.0))
+    found = {verdict.subject: verdict for verdict in verdicts(results)}
+    assert found["growth from 1 endpoint to 3"].reached is None
+
+
+@pytest.fixture
+def report() -> Report:
+    return Report(
+        title="A [bold] title",
+        head=["way", "calls"],
+        rows=[["a | b", "[red]1[/]"]],
+        verdicts=[Verdict("failed", "", "0", "1", reached=False)],
+        notes=["Not measured: c."],
+        versions={"Envoy": "1.40.0"},
+        options={"rounds": 3},
+        raw=[{"failed": 1}],
+    )
+
+
+def test_a_report_is_kept_whole(report: Report, tmp_path: Path) -> None:
+    report.write(tmp_path / "deep" / "kill.json")
+    assert Report.read(tmp_path / "deep" / "kill.json") == report
+
+
+def test_a_report_is_a_table_in_its_page(report: Report) -> None:
+    page = f"# Page\n{BEGIN}\n{END}\n<!-- kill:begin -->\nold\n<!-- kill:end -->\n"
+    shown = render.replace(page, "\n".join(report.markdown()), "kill")
+    assert "old" not in shown
+    assert "| a \\| b | [red]1[/] |" in shown
+    assert "| failed |  | 0 | 1 | **missed** |" in shown
+    assert "Envoy 1.40.0; rounds 3." in shown
+    assert "- Not measured: c." in shown
+
+
+def test_a_report_is_shown_as_it_is_written(report: Report) -> None:
+    console = Console(width=100, file=io.StringIO(), force_terminal=False)
+    report.show(console)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "A [bold] title" in shown
+    assert "[red]1[/]" in shown
+    assert "missed" in shown
+
+
+@pytest.mark.parametrize("name", sorted(render.REPORTS))
+def test_every_report_has_its_place(name: str, report: Report) -> None:
+    page = render.REPORTS[name].read_text()
+    assert "Not measured: c." in render.replace(page, "\n".join(report.markdown()), name)

@@ -209,8 +209,8 @@ def test_backend_flags() -> None:
         {},
     ).config
     (backend,) = config.backends
-    assert backend.retry_on == ("connect-failure", "reset")
-    assert backend.retries == 0
+    assert backend.retry.on == ("connect-failure", "reset")
+    assert backend.retry.attempts == 0
     assert backend.connect_timeout == 0.5
     assert backend.lookup_family == "v6only"
     assert backend.tls is not None

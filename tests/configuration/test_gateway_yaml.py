@@ -10,7 +10,15 @@ import pytest
 from gateway.configuration import ConfigurationError, Loaded, load, load_file
 from gateway.configuration.gateway_yaml import gateway_schema
 from gateway.configuration.gateway_yaml.fields import GATEWAY
-from gateway.configuration.model import Binding, Limits, Location, Requirement
+from gateway.configuration.model import (
+    Binding,
+    FailurePercentage,
+    Limits,
+    Location,
+    OutlierDetection,
+    Requirement,
+    SuccessRate,
+)
 from gateway.configuration.shape import Flag, Listing, Record, Shape, camel_case
 from tests.configuration.helpers import ECHO_AND_REVERSE, FIXTURES, by_name, describe, descriptors, said
 
@@ -151,6 +159,30 @@ def test_rules_for_only_some_methods_are_pointed_at(tmp_path: Path) -> None:
     rules = "    rules: [{selector: api.Echo.*, requirements: [{provider: staff}]}]\n  api: {descriptors: [api.pb]}\n"
     loaded = load_text(tmp_path, HEAD + ONE_BACKEND + PROVIDER + rules)
     assert "passed on without a token" in said(loaded)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", OutlierDetection()),
+        (
+            "{consecutiveErrors: 0, interval: 5s, successRate: {}, failurePercentage: {}}",
+            OutlierDetection(0, interval=5.0, success_rate=SuccessRate(), failure_percentage=FailurePercentage()),
+        ),
+        (
+            "{successRate: {standardDeviations: 2.5, minimumHosts: 3, requestVolume: 10}, maxEjectedPercent: 50}",
+            OutlierDetection(max_ejected_percent=50, success_rate=SuccessRate(2.5, 3, 10)),
+        ),
+        (
+            "{failurePercentage: {threshold: 40, minimumHosts: 2, requestVolume: 20}, baseEjection: 1m}",
+            OutlierDetection(base_ejection=60.0, failure_percentage=FailurePercentage(40, 2, 20)),
+        ),
+    ],
+)
+def test_outlier_detection(tmp_path: Path, text: str, expected: OutlierDetection) -> None:
+    spec = f"  backends: [{{name: app, targets: ['127.0.0.1:1'], outlierDetection: {text}}}]\n"
+    (backend,) = load_text(tmp_path, HEAD + spec).config.backends
+    assert backend.outlier_detection == expected
 
 
 @pytest.mark.parametrize(

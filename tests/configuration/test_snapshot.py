@@ -14,8 +14,10 @@ import pytest
 from gateway.configuration import ConfigurationError, GatewayConfig, load, load_file
 from gateway.configuration.model import (
     Access,
+    AdaptiveConcurrency,
     Backend,
     BackendTls,
+    Balance,
     Binding,
     CertificateSource,
     HeaderMatch,
@@ -24,9 +26,14 @@ from gateway.configuration.model import (
     Location,
     Method,
     Provider,
+    RateKey,
+    RateLimit,
     Requirement,
+    Retry,
     Route,
+    SlowStart,
 )
+from gateway.core import CoreEndpoint
 from gateway.snapshot import compile_snapshot, explain, sources
 from healthcheck.public_roots import bundle_path
 from tests.configuration.helpers import BACKEND, ECHO_AND_REVERSE, FIXTURES, describe, descriptors
@@ -49,7 +56,7 @@ def write_pair(directory: Path, stem: str, content: str = "A") -> None:
     (directory / f"{stem}.key").write_text(KEY.format(content))
 
 
-def compiled(config: GatewayConfig, **endpoints: list[tuple[str, int, int]]) -> dict[str, Any]:
+def compiled(config: GatewayConfig, **endpoints: list[CoreEndpoint]) -> dict[str, Any]:
     document = json.loads(compile_snapshot(config, "7", endpoints, check_pair=check_pair))
     assert isinstance(document, dict)
     return document
@@ -90,13 +97,17 @@ def test_every_field_that_is_written_is_in_the_contract(tmp_path: Path) -> None:
                 "app",
                 ("app:1",),
                 tls=BackendTls(tmp_path / "ca.pem", CertificateSource(directory=tmp_path), "app"),
+                balance=Balance(slow_start=SlowStart()),
+                retry=Retry(hedge_delay=0.1),
+                adaptive_concurrency=AdaptiveConcurrency(),
             ),
         ),
         routes=(Route("all", (("app", 1),), headers=(HeaderMatch("x"),)),),
         methods=(Method("a.B.C", access=Access((Requirement("p"),)), bindings=(Binding("GET", "/x"),)),),
+        rate_limits=(RateLimit("r", 1, 1.0, 1, RateKey("claim", "sub")),),
     )
     config = replace(config, authentication=replace(config.authentication, providers=(Provider("p", "https://i"),)))
-    document = compiled(config, app=[("10.0.0.1:1", 1, 0)])
+    document = compiled(config, app=[("10.0.0.1:1", 1, 0, 0)])
     contract = _contract()
     method, route, backend = document["methods"][0], document["routes"][0], document["backends"][0]
     tls = document["listeners"][0]["tls"]
@@ -109,8 +120,13 @@ def test_every_field_that_is_written_is_in_the_contract(tmp_path: Path) -> None:
         ("Endpoint", backend["endpoints"][0], True),
         ("ClientTls", backend["tls"], True),
         ("Retry", backend["retry"], True),
+        ("Hedge", backend["retry"]["hedge"], True),
+        ("CircuitBreakers", backend["circuit_breakers"], True),
+        ("AdaptiveConcurrency", backend["adaptive_concurrency"], True),
+        ("RateLimit", document["rate_limits"][0], True),
         ("Balance", backend["balance"], True),
         ("Priorities", backend["balance"]["priorities"], True),
+        ("SlowStart", backend["balance"]["slow_start"], True),
         ("Route", route, True),
         ("Matcher", route["match"], True),
         ("HeaderMatch", route["match"]["headers"][0], True),
@@ -132,12 +148,14 @@ def test_the_article(tmp_path: Path) -> None:
     write_pair(tmp_path, "nginx")
     flags = ["--ssl_port=443", f"--ssl_server_cert_path={tmp_path}", "--http_port=9000", BACKEND]
     config = load([*flags, f"--service_json_path={FIXTURES / 'article.yaml'}"], {}, describe=describe).config
-    document = compiled(config, default=[("127.0.0.1:8091", 1, 0)])
+    document = compiled(config, default=[("127.0.0.1:8091", 1, 0, 0)])
     assert document["version"] == "7"
     assert document["unknown_methods"] == "reject"
     assert document["listeners"][0] == {"name": "http_port", "address": "0.0.0.0:9000", "tls": None}
     assert document["listeners"][1]["tls"]["certificates"][0]["key_pem"].startswith("-----BEGIN PRIVATE KEY")
-    assert document["backends"][0]["endpoints"] == [{"address": "127.0.0.1:8091", "weight": 1, "priority": 0}]
+    assert document["backends"][0]["endpoints"] == [
+        {"address": "127.0.0.1:8091", "weight": 1, "priority": 0, "distance": 0}
+    ]
     check = next(method for method in document["methods"] if method["name"] == "grpc.health.v1.Health.Check")
     assert check["bindings"] == [{"verb": "GET", "template": "/v1/health", "body": "", "response_body": ""}]
     assert check["timeout_ms"] is None

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.configuration import ConfigurationError, load
 from gateway.configuration.gateway_yaml import gateway_schema
+from gateway.configuration.model import Backend
 from gateway.discover.source import Endpoint
 from gateway.discover.static_list import parse
 from tests.configuration.helpers import errors_of
@@ -16,12 +17,17 @@ from tests.configuration.helpers import errors_of
 HEAD = "apiVersion: tidegate.dev/v1\nkind: Gateway\nspec:\n  backends:\n  - name: app\n    targets:\n"
 
 
-def targets(directory: Path, lines: str, *flags: str) -> tuple[str, ...]:
+def backend_of(directory: Path, lines: str, *flags: str) -> Backend:
     """Raises ConfigurationError."""
     path = directory / "gateway.yaml"
     path.write_text(HEAD + lines)
     (backend,) = load([f"--config={path}", *flags], {}).config.backends
-    return backend.targets
+    return backend
+
+
+def targets(directory: Path, lines: str, *flags: str) -> tuple[str, ...]:
+    """Raises ConfigurationError."""
+    return backend_of(directory, lines, *flags).targets
 
 
 def faults(directory: Path, lines: str) -> list[str]:
@@ -95,11 +101,39 @@ def test_the_same_twice_is_no_fault(tmp_path: Path) -> None:
     assert len(targets(tmp_path, "    - 10.0.0.1:1\n    - {address: '10.0.0.1:1'}\n")) == 2
 
 
-def test_tls_to_what_a_scheme_finds_needs_a_name(tmp_path: Path) -> None:
-    (found,) = faults(tmp_path, "    - dns:///app:1\n    tls: {}\n")
+@pytest.mark.parametrize("target", ["consul:///app", "etcd:///app", "k8s:///app:1", "unix:///run/app.sock"])
+def test_tls_needs_a_name_where_the_target_says_none(tmp_path: Path, target: str) -> None:
+    (found,) = faults(tmp_path, f"    - {target}\n    tls: {{}}\n")
     assert "needs serverName" in found
-    (error,) = errors_of(["--backend=dns:///app:1", "--enable_grpc_backend_ssl"])
+    (error,) = errors_of([f"--backend={target}", "--enable_grpc_backend_ssl"])
     assert "needs --backend_server_name" in error
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("app.shop.:1", "app.shop"),
+        ("'[::1]:1'", "::1"),
+        ("dns:///app.shop.svc.cluster.local.:1", "app.shop.svc.cluster.local"),
+        ("dns://10.0.0.53/app.shop", "app.shop"),
+        ("dns:///_http._tcp.app.shop", "app.shop"),
+        ("k8s:///app.shop:8000", "app.shop.svc"),
+        ("{address: 'app.shop:1', weight: 3}", "app.shop"),
+        ("static:10.0.0.1:1,app:1", "10.0.0.1"),
+        ("consul:///app\n    - unix:///run/app.sock\n    - k8s:///app.shop:grpc", "app.shop.svc"),
+    ],
+)
+def test_the_first_target_that_says_a_name_gives_it_to_tls(tmp_path: Path, target: str, name: str) -> None:
+    backend = backend_of(tmp_path, f"    - {target}\n    tls: {{}}\n")
+    assert backend.tls is not None
+    assert backend.tls.server_name == name
+
+
+def test_the_backend_of_the_command_line_has_the_name_of_its_target() -> None:
+    arguments = ["--backend=dns:///app.shop:1", "--enable_grpc_backend_ssl"]
+    (backend,) = load(arguments, {}, default_service_config=Path("/nonexistent/service.yaml")).config.backends
+    assert backend.tls is not None
+    assert (backend.tls.server_name, backend.authority) == ("app.shop", None)
 
 
 def test_the_schema_knows_both_forms() -> None:

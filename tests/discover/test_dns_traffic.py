@@ -183,4 +183,23 @@ async def test_a_static_list_has_weights(tmp_path: Path, backends: tuple[GrpcBac
     heavy, light, spare = (backend.address for backend in backends)
     target = f'{{address: "{heavy}", weight: 3}}\n    - static:{light},{spare};priority=1'
     async with traffic(tmp_path, target) as sent:
+        await sent.until("127.0.0.1", "127.0.0.2")
         assert await sent.spread(12) == {"127.0.0.1": 9, "127.0.0.2": 3}
+
+
+@pytest.mark.parametrize("answer", ["?interval=1h", ""], ids=["interval", "ttl"])
+async def test_a_server_that_moves_is_found_though_its_name_is_good_for_an_hour(tmp_path: Path, answer: str) -> None:
+    first, second, _ = made()
+    port = first.address.rpartition(":")[2]
+    async with NameServer() as server:
+        server.put("app.test", "A", "127.0.0.1", ttl=3600)
+        async with traffic(tmp_path, f"dns://{server.address}/app.test.:{port}{answer}") as sent:
+            with first:
+                await sent.until("127.0.0.1")
+                asked = server.count("app.test")
+                await sent.spread(30)
+                assert server.count("app.test") == asked
+                server.put("app.test", "A", "127.0.0.2", ttl=3600)
+            with second:
+                await sent.until("127.0.0.2")
+            assert server.count("app.test") > asked

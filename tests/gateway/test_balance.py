@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import grpc
 import pytest
 
-from tests.gateway.backends import Backend, Client
+from tests.gateway.backends import Backend, Client, failure
 from tests.gateway.core import Serving, document, until
 
 WORKERS = (1, 4)
@@ -89,6 +90,7 @@ async def test_the_less_loaded_endpoint_gets_more() -> None:
     """One of two holds calls back: nearly nothing else goes to it."""
     async with world({}, {}, policy="least-request") as made:
         await connected(made, 2)
+        made.counts()
         streams = [made.client.bidi(timeout=60) for _ in range(20)]
         for stream in streams:
             await stream.write(b"x")
@@ -148,6 +150,16 @@ async def test_with_too_few_healthy_ones_health_is_ignored() -> None:
         assert await made.call(30) == [10, 10, 10]
 
 
+async def test_where_health_is_never_ignored_nobody_serves_while_all_are_ill() -> None:
+    async with world({}, {}, priorities=PANICS_NEVER) as made:
+        await connected(made, 2)
+        made.set_health("unhealthy", "unhealthy")
+        error = await failure(made.client.unary(b"", timeout=30))
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        made.set_health("unhealthy", "healthy")
+        assert await made.call(4) == [0, 4]
+
+
 async def test_the_next_priority_takes_over() -> None:
     async with world({}, {"priority": 1}, priorities=PANICS_NEVER) as made:
         assert await made.call(10) == [10, 0]
@@ -182,11 +194,11 @@ async def test_changes_of_endpoints_lose_no_call() -> None:
             for turn in range(500):
                 gone = addresses[turn % 3]
                 core.change_endpoints("app", [], [gone])
-                core.change_endpoints("app", [(gone, 1 + turn % 2, 0)], [])
+                core.change_endpoints("app", [(gone, 1 + turn % 2, 0, 0)], [])
                 await asyncio.sleep(0)
 
         await asyncio.gather(change(), *(call() for _ in range(10)))
-        core.change_endpoints("app", [(addresses[0], 1, 0)], addresses[1:])
+        core.change_endpoints("app", [(addresses[0], 1, 0, 0)], addresses[1:])
         await made.call(4)
         assert await made.call(20) == [20, 0, 0]
         with pytest.raises(KeyError):
@@ -198,7 +210,7 @@ async def test_ten_thousand_endpoints_come_and_go() -> None:
         core, live = made.serving.core, made.servers[0].address
         await made.call(1)
         far = [f"127.1.{number // 250}.{1 + number % 250}:9" for number in range(10_000)]
-        core.change_endpoints("app", [(address, 1, 1) for address in far], [])
+        core.change_endpoints("app", [(address, 1, 1, 0) for address in far], [])
         core.set_health("app", [(live, "healthy")])
         assert await made.call(20) == [20]
         for address in far[:1_000]:

@@ -274,7 +274,7 @@ async def test_a_queue_that_is_full_answers_unavailable() -> None:
         await peer.closed()
 
     async with RawBackend(one_at_a_time, {3: 1}) as app:
-        with Serving(document(backend(app.address, max_connections=1, max_pending=2))) as serving:
+        with Serving(document(backend(app.address, max_connections=1, circuit_breakers={"max_pending": 2}))) as serving:
             async with Client(serving.address) as client:
                 first = client.unary(b"", timeout=60)
                 await asyncio.wait_for(known.wait(), 30)

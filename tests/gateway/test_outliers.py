@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
 from gateway import Gateway
-from gateway.configuration.model import AccessLog, Admin, Backend, GatewayConfig, Listener, OutlierDetection, Route
+from gateway.balance.ejection import EjectionKind
+from gateway.balance.outliers import EjectionReport
+from gateway.configuration.model import (
+    AccessLog,
+    Admin,
+    Backend,
+    FailurePercentage,
+    GatewayConfig,
+    Listener,
+    OutlierDetection,
+    Route,
+    SuccessRate,
+)
 from tests.gateway.backends import SERVICE
 from tests.gateway.backends import Backend as Server
 
@@ -83,3 +97,90 @@ async def test_a_server_that_went_away_is_left_out_too() -> None:
 
             await asyncio.wait_for(ejected(), 20)
             assert await codes(channel, 20) == [grpc.StatusCode.OK] * 20
+
+
+def failing(backend: Server, percent: int) -> Any:
+    """Fails so many of each hundred calls, spread evenly."""
+
+    async def answer(context: Any) -> None:
+        number = len(backend.calls) * percent
+        if number % 100 < percent:
+            await context.abort(grpc.StatusCode.INTERNAL, "now and then")
+
+    return answer
+
+
+SUCCESS_RATE = OutlierDetection(interval=0.2, base_ejection=600.0, success_rate=SuccessRate(1.9, 5, 10))
+FAILURE_PERCENTAGE = OutlierDetection(
+    interval=0.2, base_ejection=600.0, failure_percentage=FailurePercentage(50, 5, 10)
+)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize(
+    ("detection", "kind"),
+    [(SUCCESS_RATE, "success-rate"), (FAILURE_PERCENTAGE, "failure-percentage")],
+    ids=["success-rate", "failure-percentage"],
+)
+async def test_who_fails_most_calls_though_never_in_a_row_is_left_out(
+    detection: OutlierDetection, kind: EjectionKind, workers: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(Server()) for _ in range(6)]
+        for server in servers:
+            server.fail = succeed
+        bad = servers[3]
+        bad.fail = failing(bad, 60)
+        detected = replace(config(*(server.address for server in servers), detection=detection), workers=workers)
+        gateway = await stack.enter_async_context(Gateway(detected))
+        # Connections go to the worker that has the fewest, so all workers have a part.
+        channels = [
+            await stack.enter_async_context(
+                grpc.aio.insecure_channel(gateway.addresses["main"], [("grpc.use_local_subchannel_pool", 1)])
+            )
+            for _ in range(workers)
+        ]
+
+        async def ejected() -> EjectionReport:
+            while not (report := gateway.facts().ejections["app"]).standing:
+                await asyncio.gather(*(codes(channel, 24) for channel in channels))
+            return report
+
+        report = await asyncio.wait_for(ejected(), 60)
+        assert report.counts == {kind: 1}
+        (standing,) = report.standing.items()
+        assert (standing[0], standing[1].kind, standing[1].times) == (bad.address, kind, 1)
+        await asyncio.gather(*(codes(channel, 1) for channel in channels))
+        before, others = len(bad.calls), sum(len(server.calls) for server in servers)
+        for channel in channels:
+            assert set(await codes(channel, 30)) == {grpc.StatusCode.OK}
+        assert len(bad.calls) == before
+        assert sum(len(server.calls) for server in servers) == others + 30 * workers
+        assert all(server.calls for server in servers)
+
+
+async def test_no_more_are_left_out_than_allowed() -> None:
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(Server()) for _ in range(6)]
+        for number, server in enumerate(servers):
+            server.fail = succeed if number < 3 else failing(server, 80)
+        detection = replace(FAILURE_PERCENTAGE, consecutive_errors=0, max_ejected_percent=34)
+        targets = config(*(server.address for server in servers), detection=detection)
+        gateway = await stack.enter_async_context(Gateway(targets))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(gateway.addresses["main"]))
+
+        async def two_are_out() -> set[str]:
+            while len(standing := gateway.facts().ejections["app"].standing) < 2:
+                await codes(channel, 24)
+            return set(standing)
+
+        out = await asyncio.wait_for(two_are_out(), 60)
+        (left,) = [server for server in servers[3:] if server.address not in out]
+        before, now = len(left.calls), asyncio.get_running_loop().time
+        until = now() + 3 * detection.interval
+        while now() < until:
+            await codes(channel, 24)
+        assert len(left.calls) > before
+        report = gateway.facts().ejections["app"]
+        assert set(report.standing) == out
+        assert report.counts == {"failure-percentage": 2}

@@ -122,7 +122,7 @@ async def test_endpoints_change_without_a_lost_call() -> None:
                 open_call = client.bidi(timeout=60)
                 await open_call.write(b"1")
                 assert await open_call.read() == b"1"
-                serving.core.set_endpoints("app", [(two.address, 1, 0)])
+                serving.core.set_endpoints("app", [(two.address, 1, 0, 0)])
                 for _ in range(20):
                     await client.unary(b"", timeout=30)
                 assert (len(one.calls), len(two.calls)) == (1, 20)
@@ -136,7 +136,7 @@ async def test_endpoints_change_without_a_lost_call() -> None:
             with pytest.raises(KeyError):
                 serving.core.set_endpoints("unknown", [])
             with pytest.raises(ValueError, match="address"):
-                serving.core.set_endpoints("app", [("not an address", 1, 0)])
+                serving.core.set_endpoints("app", [("not an address", 1, 0, 0)])
             await serving.idle()
 
 

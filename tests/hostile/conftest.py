@@ -11,6 +11,7 @@ import pytest
 from tests.process.load import Load
 from tests.support.backends import GrpcBackend
 from tests.support.cores import Served, document, resident_bytes, serve
+from tests.support.recorder import Recorder
 from tests.support.waiting import wait_for
 
 MOST_GROWTH = 96 << 20
@@ -51,3 +52,17 @@ def world(backend: GrpcBackend) -> Iterator[World]:
     """One worker, so that the offender and the neighbour meet, on one connection to the backend."""
     with serve(document(backend.address)) as served:
         yield World(served)
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Recorder]:
+    with Recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture(scope="module", params=["plain", "routed"])
+def served(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[Served]:
+    """As requests pass unread, and as they are looked at, unless a file of tests has another."""
+    more = {} if request.param == "plain" else {"methods": [{"name": "test.Kinds.Unary"}]}
+    with serve(document(recorder.address, **more)) as served:
+        yield served

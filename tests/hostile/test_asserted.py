@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.cores import Served, document, serve
+from tests.support.cores import Served
 from tests.support.frames import block, headers, indexed, literal, request
 from tests.support.recorder import Recorded, Recorder
 from tests.support.wire import Wire, connect
@@ -22,19 +20,6 @@ NAMES = [
     "x-forwarded_client-cert",
 ]
 FORGED = "eyJzdWIiOiJhZG1pbiJ9"
-
-
-@pytest.fixture(scope="module")
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture(scope="module", params=["plain", "routed"])
-def served(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[Served]:
-    more = {} if request.param == "plain" else {"methods": [{"name": "test.Kinds.Unary"}]}
-    with serve(document(recorder.address, **more)) as served:
-        yield served
 
 
 def http1(served: Served, lines: str, trailers: str = "") -> None:

@@ -22,12 +22,6 @@ ACCESS = {"requirements": [{"provider": "staff"}]}
 PROVIDER = {"id": "staff", "issuer": ISSUER.url, "audiences": [ISSUER.audience]}
 
 
-@pytest.fixture(scope="module")
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
 @pytest.fixture(scope="module", params=["method", "route"])
 def served(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[Served]:
     """The method needs a token, by its name or by its route; every other path is open to all."""

@@ -7,7 +7,6 @@ hidden in a body.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,19 +19,6 @@ POST = b"POST /outer HTTP/1.1\r\nhost: a\r\n"
 LENGTH = b"content-length: %d\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 NOTHING = b"0\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture(scope="module", params=["plain", "routed"])
-def served(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[Served]:
-    more = {} if request.param == "plain" else {"methods": [{"name": "test.Kinds.Unary"}]}
-    with serve(document(recorder.address, **more)) as served:
-        yield served
 
 
 def exchange(served: Served, sent: bytes) -> bytes:

@@ -95,12 +95,6 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture(scope="module")
 def served(recorder: Recorder) -> Iterator[Served]:
     provider = {"id": "staff", "issuer": ISSUER.url, "audiences": [ISSUER.audience]}
     access = {"requirements": [{"provider": "staff"}]}

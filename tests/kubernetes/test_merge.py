@@ -94,7 +94,7 @@ def test_a_pod_counts_by_one_family(family: LookupFamily, found: list[str]) -> N
 def test_zone_and_pod_are_kept() -> None:
     given = endpoint("10.0.0.1", "app-1", zone="eu-1a", nodeName="n1", hints={"forZones": [{"name": "eu-1b"}]})
     (found,) = merged(endpoint_slice("a", given)).endpoints
-    assert found.zone == "eu-1a"
+    assert (found.zone, found.for_zones) == ("eu-1a", ("eu-1b",))
     assert found.metadata == (("pod", "app-1"), ("node", "n1"), ("zones", "eu-1b"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.configuration.model import Backend, GatewayConfig, Listener, Provider
-from gateway.core import Core, HealthState
+from gateway.core import Core, CoreEndpoint, HealthState
 from gateway.keys.fetcher import FetchError, KeyDocument
 
 JWKS = json.dumps({"keys": [{"kid": "one"}]})
@@ -27,7 +27,10 @@ class FakeCore:
         self.snapshot: dict[str, Any] = {}
         self.refuse: Exception | None = None
         self.keys: dict[str, str] = {}
-        self.endpoints: dict[str, list[tuple[str, int, int]]] = {}
+        self.endpoints: dict[str, list[CoreEndpoint]] = {}
+        self.calls_ended: dict[str, list[tuple[str, int, int, int]]] = {}
+        """What `tallies` answers by backend."""
+        self.ended: dict[str, int] = {}
         self.streams = 0
         self.connections = 0
         self.answers: list[float | None] = [0.001] * workers
@@ -58,13 +61,13 @@ class FakeCore:
     def listeners(self) -> list[tuple[str, str]]:
         return [(name, address.replace(":0", ":4242")) for name, address in self.snapshot.get("listeners", {}).items()]
 
-    def set_endpoints(self, backend: str, endpoints: list[tuple[str, int, int]]) -> None:
+    def set_endpoints(self, backend: str, endpoints: list[CoreEndpoint]) -> None:
         if backend not in self.endpoints:
             raise KeyError(backend)
         self.calls.append(("set_endpoints", backend, *(address for address, *_ in endpoints)))
         self.endpoints[backend] = endpoints
 
-    def change_endpoints(self, backend: str, changed: list[tuple[str, int, int]], removed: list[str]) -> None:
+    def change_endpoints(self, backend: str, changed: list[CoreEndpoint], removed: list[str]) -> None:
         if backend not in self.endpoints:
             raise KeyError(backend)
         added = (f"+{address}" for address, *_ in changed)
@@ -77,6 +80,11 @@ class FakeCore:
         if backend not in self.endpoints:
             raise KeyError(backend)
         self.calls.append(("set_health", backend, *(f"{address} {state}" for address, state in states)))
+
+    def tallies(self, backend: str) -> list[tuple[str, int, int, int]]:
+        if backend not in self.endpoints:
+            raise KeyError(backend)
+        return self.calls_ended.get(backend, [])
 
     def set_keys(self, provider: str, jwks: str) -> int:
         self._known(provider)
@@ -120,6 +128,9 @@ class FakeCore:
         self.stopped = True
         os.close(self._readable)
         os.close(self._writable)
+
+    def ended_calls(self, backend: str) -> int:
+        return self.ended.get(backend, 0)
 
     def beat(self, timeout: float) -> list[float | None]:
         return self.answers

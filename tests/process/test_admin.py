@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from gateway.admin.access import may_see_details
 from gateway.admin.facts import Facts
 from gateway.admin.probes import Liveness
 from gateway.admin.server import AdminServer, application
+from gateway.balance.outliers import EjectionReport, Standing
 from gateway.configuration.model import Admin, Authentication, Backend, BackendTls, GatewayConfig, Listener, Provider
 from gateway.core import Core
 from gateway.discover.directory import BackendReport
+from gateway.discover.source import Endpoint
 from gateway.keys.refresh import KeyReport
 from gateway.lifecycle.drain import Phase
 from gateway.lifecycle.reload import ReloadReport
@@ -212,6 +215,16 @@ async def test_the_processes_own_facts_are_metrics(get: Get) -> None:
     assert found["process_resident_memory_bytes", frozenset()] > 0
 
 
+async def test_ejections_are_metrics_by_backend_and_rule(get: Get, world: World) -> None:
+    standing = {"10.0.0.1:1": Standing("success-rate", "it does worse", 1, 60.0)}
+    world.current = replace(FACTS, ejections={"app": EjectionReport({"success-rate": 3}, standing)})
+    found = samples((await get("/metrics"))[1])
+    app = {("backend", "app")}
+    assert found["tidegate_outlier_ejected_endpoints", frozenset(app)] == 1
+    for kind, count in (("success-rate", 3), ("consecutive-errors", 0), ("failure-percentage", 0)):
+        assert found["tidegate_outlier_ejections_total", frozenset(app | {("kind", kind)})] == count
+
+
 async def test_prometheus_may_ask_for_openmetrics(client: Client) -> None:
     async with client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}) as answer:
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -259,26 +272,56 @@ async def test_the_status_has_what_the_page_shows(get: Get, world: World) -> Non
 
 async def test_clusters_are_shown_over_all_workers(get: Get, world: World) -> None:
     def pool(streams: int, gone: int) -> dict[str, Any]:
-        common = {"priority": 1, "health": "unhealthy", "failing": False, "answered": 7, "failed": 5}
+        common = {
+            "effective_weight": 0.5,
+            "share": 0.25,
+            "priority": 1,
+            "health": "unhealthy",
+            "failing": False,
+            "answered": 7,
+            "erred": 6,
+            "failed": 5,
+        }
         first = {"address": "10.0.0.1:1", "weight": 2, "connections": 1, "streams": streams, **common}
         second = {"address": "10.0.0.2:1", "weight": 0, "connections": gone, "streams": 0, **common}
-        return {"name": "app", "current": True, "waiting": 1, "endpoints": [first, second]}
+        return {"name": "app", "current": True, "waiting": 1, "concurrency_limit": 9, "endpoints": [first, second]}
 
     world.fake.status_document = {"workers": [{"backends": [pool(3, 0)]}, {"backends": [pool(4, 0)]}]}
-    world.current = replace(FACTS, health={"app": (Health("10.0.0.1:1", ejected_until=9.0),)})
+    said = Endpoint("10.0.0.1:1", zone="a", metadata=(("pod", "app-0"),))
+    reports = tuple(replace(report, described=(said,)) for report in FACTS.backends)
+    standing = Standing("success-rate", "success rate 61.2 % is below 93.1 %", 2, 60.0)
+    world.current = replace(
+        FACTS,
+        backends=reports,
+        health={"app": (Health("10.0.0.1:1", ejected_until=9.0),)},
+        ejections={"app": EjectionReport({"success-rate": 3}, {"10.0.0.1:1": standing})},
+    )
     document = json.loads((await get("/clusters"))[1])
     app = next(cluster for cluster in document if cluster["name"] == "app")
-    assert (app["policy"], app["waiting"]) == ("round-robin", 2)
+    assert (app["policy"], app["waiting"], app["concurrency_limit"]) == ("round-robin", 2, 9)
+    assert app["zones"] == [{"zone": "a", "endpoints": 1, "healthy": 0, "share": 0.25}]
+    ejection = app["endpoints"][0].pop("ejection")
+    assert datetime.fromisoformat(ejection.pop("until")) > datetime.now(UTC)
+    assert ejection == {"kind": "success-rate", "reason": "success rate 61.2 % is below 93.1 %", "times": 2}
     assert app["endpoints"] == [
         {
             "address": "10.0.0.1:1",
+            "zone": "a",
             "weight": 2,
+            "effective_weight": 0.5,
+            "share": 0.25,
             "priority": 1,
+            "distance": 0,
+            "metadata": {"pod": "app-0"},
             "health": "unhealthy",
             "ejected": True,
+            "observed": "UNKNOWN",
+            "damped": False,
+            "admin": "ENABLED",
             "state": "active",
             "failing": False,
             "answered": 7,
+            "erred": 6,
             "failed": 5,
             "connections": 2,
             "streams": 7,

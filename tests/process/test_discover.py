@@ -145,7 +145,7 @@ async def test_a_failure_keeps_what_was_known_of_that_name_alone() -> None:
 
 def core_with(**backends: str) -> FakeCore:
     core = FakeCore()
-    core.endpoints = {name: [(address, 1, 0)] for name, address in backends.items()}
+    core.endpoints = {name: [(address, 1, 0, 0)] for name, address in backends.items()}
     return core
 
 
@@ -204,7 +204,7 @@ async def test_a_name_server_that_hangs_holds_up_neither_start_nor_other_backend
     running = asyncio.create_task(served.run())
     known = await served.attempted(1.0)
     assert asyncio.get_running_loop().time() == pytest.approx(1.0)
-    assert known == {"slow": (), "app": (("10.0.0.1:1", 1, 0),)}
+    assert known == {"slow": (), "app": (("10.0.0.1:1", 1, 0, 0),)}
     served.commit(known)
     await asyncio.sleep(30)
     assert core.said("change_endpoints") == [("slow", "+10.0.0.1:1")]
@@ -232,7 +232,7 @@ async def test_new_targets_of_a_backend_are_repeated_after_the_swap() -> None:
     async with directory(core, names, Backend("app", ("old:1",))) as served:
         served.prepare([Backend("app", ("new:1",))])
         served.commit(await served.attempted(1.0))
-        assert core.endpoints == {"app": [("10.0.0.2:1", 1, 0)]}
+        assert core.endpoints == {"app": [("10.0.0.2:1", 1, 0, 0)]}
 
 
 async def test_a_bad_target_is_refused_before_anything_begins() -> None:

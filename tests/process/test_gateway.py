@@ -62,7 +62,7 @@ async def test_it_serves_inside_the_block_and_stops_after_it() -> None:
     assembly = Assembly()
     async with assembly.gateway(plain_config()) as gateway:
         assert gateway.addresses == {"http": "127.0.0.1:4242"}
-        assert assembly.core.endpoints == {"app": [("127.0.0.1:50051", 1, 0)]}
+        assert assembly.core.endpoints == {"app": [("127.0.0.1:50051", 1, 0, 0)]}
         assert not assembly.core.stopped
     assert assembly.core.stopped
 

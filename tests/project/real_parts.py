@@ -92,10 +92,15 @@ def main(programs: Sequence[str]) -> int:
     return 0
 
 
+def search_path() -> str:
+    """PATH, with the folders of what was built before it and of servers behind it."""
+    built = dict.fromkeys(str(part.place) for part in PARTS if part.module)
+    return os.pathsep.join((*built, os.environ.get("PATH", os.defpath), SYSTEM_PROGRAMS))
+
+
 def find(program: str) -> str | None:
     """The program's path, if it is installed or was built here."""
-    built = [str(part.place) for part in PARTS if part.module and part.program == program]
-    return shutil.which(program, path=os.pathsep.join((*built, os.environ.get("PATH", ""), SYSTEM_PROGRAMS)))
+    return shutil.which(program, path=search_path())
 
 
 def obtain(part: Part, apt: Apt) -> str:

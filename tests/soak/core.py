@@ -52,7 +52,7 @@ class CoreProcess:
         self._call("apply", snapshot)
 
     def set_endpoints(self, backend: str, addresses: list[str]) -> None:
-        self._call("set_endpoints", backend, [(address, 1, 0) for address in addresses])
+        self._call("set_endpoints", backend, [(address, 1, 0, 0) for address in addresses])
 
     def address(self, listener: str) -> tuple[str, int]:
         host, _, port = dict(self._call("listeners"))[listener].rpartition(":")

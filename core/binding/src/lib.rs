@@ -2,13 +2,14 @@
 
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tidegate_datapath::balance::spread::Health;
-use tidegate_datapath::gateway::{ApplyError, Gateway};
+use tidegate_datapath::gateway::{ApplyError, Gateway, Reported};
 use tidegate_datapath::{probe as probes, snapshot, tls, transcode};
 
 /// Client connections of each worker that `clients` lists.
@@ -48,7 +49,7 @@ impl Core {
         self.gateway.listeners()
     }
 
-    fn set_endpoints(&self, backend: &str, endpoints: Vec<(String, u32, u32)>) -> PyResult<()> {
+    fn set_endpoints(&self, backend: &str, endpoints: Vec<Reported>) -> PyResult<()> {
         match self.gateway.set_endpoints(backend, &endpoints) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
@@ -56,7 +57,7 @@ impl Core {
         }
     }
 
-    fn change_endpoints(&self, backend: &str, changed: Vec<(String, u32, u32)>, removed: Vec<String>) -> PyResult<()> {
+    fn change_endpoints(&self, backend: &str, changed: Vec<Reported>, removed: Vec<String>) -> PyResult<()> {
         match self.gateway.change_endpoints(backend, &changed, &removed) {
             Ok(true) => Ok(()),
             Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
@@ -78,6 +79,10 @@ impl Core {
             Ok(false) => Err(PyKeyError::new_err(backend.to_owned())),
             Err(fault) => Err(PyValueError::new_err(fault)),
         }
+    }
+
+    fn tallies(&self, py: Python<'_>, backend: &str) -> PyResult<Vec<(String, u64, u64, u64)>> {
+        py.detach(|| self.gateway.tallies(backend)).ok_or_else(|| PyKeyError::new_err(backend.to_owned()))
     }
 
     fn set_keys(&self, py: Python<'_>, provider: &str, jwks: &str) -> PyResult<usize> {
@@ -135,6 +140,10 @@ impl Core {
         py.detach(|| self.gateway.stats().to_string())
     }
 
+    fn ended_calls(&self, backend: &str) -> u64 {
+        self.gateway.ended_calls(backend)
+    }
+
     fn status(&self, py: Python<'_>) -> String {
         py.detach(|| self.gateway.status().to_string())
     }
@@ -173,6 +182,31 @@ fn check_key_pair(chain_pem: &str, key_pem: &str) -> PyResult<String> {
     Ok(facts.json())
 }
 
+/// How some servers are probed.
+#[pyclass(frozen, module = "tidegate_core")]
+struct ProbePlan {
+    plan: probes::Plan,
+}
+
+#[pymethods]
+impl ProbePlan {
+    #[new]
+    fn new(py: Python<'_>, request: Vec<u8>) -> PyResult<ProbePlan> {
+        let plans =
+            py.detach(|| probes::compile(&request)).map_err(|faults| PyValueError::new_err(faults.join("; ")))?;
+        let [plan] = <[probes::Plan; 1]>::try_from(plans).map_err(|_| PyValueError::new_err("targets: exactly one"))?;
+        Ok(ProbePlan { plan })
+    }
+
+    fn counts(&self) -> HashMap<String, u64> {
+        self.plan
+            .counts()
+            .filter(|(_, count)| *count > 0)
+            .map(|(outcome, count)| (outcome.to_string(), count))
+            .collect()
+    }
+}
+
 /// Probes many servers again and again.
 #[pyclass(frozen, module = "tidegate_core")]
 struct Prober {
@@ -190,26 +224,28 @@ impl Prober {
         Ok(Prober { prober, signal })
     }
 
-    fn set(&self, py: Python<'_>, id: u64, request: Vec<u8>, healthy: u32, unhealthy: u32) -> PyResult<()> {
+    fn set(&self, server: u64, plan: &ProbePlan, address: &str, healthy: u32, unhealthy: u32) -> PyResult<()> {
         let thresholds = probes::prober::Thresholds { healthy, unhealthy };
-        let plans =
-            py.detach(|| probes::compile(&request)).map_err(|faults| PyValueError::new_err(faults.join("; ")))?;
-        let [plan] = <[probes::Plan; 1]>::try_from(plans).map_err(|_| PyValueError::new_err("targets: exactly one"))?;
-        self.prober.set(id, plan, thresholds).map_err(PyValueError::new_err)
+        let host = probes::Host::parse(address).map_err(PyValueError::new_err)?;
+        self.prober.set(server, plan.plan.at(address, host), thresholds).map_err(PyValueError::new_err)
     }
 
-    fn remove(&self, id: u64) {
-        self.prober.remove(id);
+    fn remove(&self, server: u64) {
+        self.prober.remove(server);
+    }
+
+    fn set_quiet(&self, plan: &ProbePlan, quiet: bool) {
+        self.prober.set_quiet(&plan.plan, quiet);
     }
 
     fn event_fd(&self) -> RawFd {
         self.signal.as_raw_fd()
     }
 
-    fn poll_events(&self) -> PyResult<Vec<(u64, u32, String)>> {
+    fn poll_events(&self) -> PyResult<Vec<(u64, u32, bool, String)>> {
         drain(&self.signal)?;
         let events = self.prober.take().into_iter();
-        Ok(events.map(|event| (event.id, event.streak, event.observation.json())).collect())
+        Ok(events.map(|event| (event.id, event.streak, event.watched, event.observation.json())).collect())
     }
 }
 
@@ -272,6 +308,7 @@ fn tidegate_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("SnapshotError", module.py().get_type::<SnapshotError>())?;
     module.add_class::<Core>()?;
+    module.add_class::<ProbePlan>()?;
     module.add_class::<Prober>()?;
     module.add_function(wrap_pyfunction!(describe_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(check_key_pair, module)?)?;

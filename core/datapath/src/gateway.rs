@@ -36,6 +36,9 @@ pub enum ApplyError {
 /// How long a worker may take to say how it is.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// An endpoint as discovery reports it: (address, weight, priority, distance).
+pub type Reported = (String, u32, u32, u32);
+
 struct Listening {
     id: u32,
     name: String,
@@ -146,7 +149,13 @@ impl Gateway {
 
     /// Counters and histograms as JSON: see [`report`].
     pub fn stats(&self) -> serde_json::Value {
-        report(&self.shared, &self.mailboxes)
+        let snapshot = lock(&self.state).snapshot.clone();
+        report(&self.shared, &snapshot.rate_limits, &self.mailboxes)
+    }
+
+    /// Calls of a backend that have ended since the start.
+    pub fn ended_calls(&self, backend: &str) -> u64 {
+        self.mailboxes.iter().map(|mailbox| mailbox.stats.ended_calls(backend)).sum()
     }
 
     /// Listeners and each worker's backends, as they are now.
@@ -202,9 +211,8 @@ impl Gateway {
         lock(&self.state).listeners.iter().map(|l| (l.name.clone(), l.address.clone())).collect()
     }
 
-    /// Replaces a backend's endpoints: (address, weight, priority). False: there is no such backend. Faults are
-    /// `path: message`.
-    pub fn set_endpoints(&self, backend: &str, endpoints: &[(String, u32, u32)]) -> Result<bool, Vec<String>> {
+    /// Replaces a backend's endpoints. False: there is no such backend. Faults are `path: message`.
+    pub fn set_endpoints(&self, backend: &str, endpoints: &[Reported]) -> Result<bool, Vec<String>> {
         let endpoints = parse_endpoints(backend, endpoints)?;
         Ok(self.tell_of(backend, || Message::Endpoints { backend: backend.to_owned(), endpoints: endpoints.clone() }))
     }
@@ -213,7 +221,7 @@ impl Gateway {
     pub fn change_endpoints(
         &self,
         backend: &str,
-        changed: &[(String, u32, u32)],
+        changed: &[Reported],
         removed: &[String],
     ) -> Result<bool, Vec<String>> {
         let changed = parse_endpoints(backend, changed)?;
@@ -242,6 +250,16 @@ impl Gateway {
         let parsed = states.iter().map(|(address, health)| Ok((Address::parse(address)?, *health)));
         let states = parsed.collect::<Result<Vec<_>, String>>()?;
         Ok(self.tell_of(backend, || Message::Health { backend: backend.to_owned(), states: states.clone() }))
+    }
+
+    /// How the calls to each endpoint of a backend ended so far: (address, answered, erred, failed). `None`: there is no
+    /// such backend.
+    pub fn tallies(&self, backend: &str) -> Option<Vec<(String, u64, u64, u64)>> {
+        if !lock(&self.state).snapshot.backends.iter().any(|known| known.name == backend) {
+            return None;
+        }
+        let tallies = self.shared.tallies().totals(backend).into_iter();
+        Some(tallies.map(|(address, of)| (address.to_string(), of.answered, of.erred, of.failed)).collect())
     }
 
     /// Replaces a provider's keys; `None`: there is no such provider. Returns how many keys can be used.
@@ -367,13 +385,14 @@ fn bind_new(existing: &[Listening], snapshot: &Snapshot) -> Result<Vec<(String, 
     Ok(fresh)
 }
 
-fn parse_endpoints(backend: &str, endpoints: &[(String, u32, u32)]) -> Result<Vec<snapshot::Endpoint>, Vec<String>> {
+fn parse_endpoints(backend: &str, endpoints: &[Reported]) -> Result<Vec<snapshot::Endpoint>, Vec<String>> {
     let named: Vec<document::Endpoint> = endpoints
         .iter()
-        .map(|(address, weight, priority)| document::Endpoint {
+        .map(|&(ref address, weight, priority, distance)| document::Endpoint {
             address: address.clone(),
-            weight: *weight,
-            priority: *priority,
+            weight,
+            priority,
+            distance,
         })
         .collect();
     let mut faults = Vec::new();

@@ -6,6 +6,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
 pub mod access_log;
+pub mod admission;
 pub mod authenticate;
 pub mod balance;
 pub mod bytes;

@@ -1,11 +1,12 @@
 //! What holds for the whole process, shared by its workers.
 
 use crate::access_log::LogSender;
+use crate::admission::limiter::Limiters;
 use crate::balance::spread::Health;
 use crate::observe::report::WorkerStats;
 use crate::snapshot::{Address, Endpoint, Snapshot};
 use crate::tls::Socket;
-use crate::upstream::Tallies;
+use crate::upstream::{AllBreakers, Tallies};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
@@ -92,6 +93,8 @@ pub struct Shared {
     pub draining: AtomicBool,
     events: Events,
     tallies: Arc<Tallies>,
+    breakers: AllBreakers,
+    limiters: Limiters,
 }
 
 impl Shared {
@@ -114,6 +117,16 @@ impl Shared {
         &self.tallies
     }
 
+    /// How much of each backend is in use.
+    pub(crate) fn breakers(&self) -> &AllBreakers {
+        &self.breakers
+    }
+
+    /// How many calls each backend has under way.
+    pub fn limiters(&self) -> &Limiters {
+        &self.limiters
+    }
+
     /// An endpoint failed again and again.
     pub(crate) fn tell_outlier(&self, backend: &str, address: &Address, consecutive: u32) {
         let event = serde_json::json!({
@@ -122,6 +135,12 @@ impl Shared {
             "address": address.to_string(),
             "consecutive": consecutive,
         });
+        self.events.push(event.to_string());
+    }
+
+    /// An endpoint could not be connected to, or a connection to it ended.
+    pub(crate) fn tell_lost(&self, backend: &str, address: &Address) {
+        let event = serde_json::json!({"event": "endpoint-lost", "backend": backend, "address": address.to_string()});
         self.events.push(event.to_string());
     }
 

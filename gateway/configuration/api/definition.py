@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..model import Binding, Requirement
+from ..model import Binding, Requirement, Retry
 from ..problems import Place
 from ..selectors import Rules
 
@@ -58,10 +58,13 @@ class HttpRule(Rule):
 
 @dataclass(frozen=True, slots=True)
 class BackendRule(Rule):
-    """None leaves to the routes where the method goes, and to the defaults how long it may take (seconds)."""
+    """None leaves to the routes where the method goes, to routes and backends when it is sent again, and to the
+    defaults how long it may take (seconds)."""
 
     backend: str | None = None
     timeout: float | None = None
+    retry: Retry | None = None
+    rate_limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

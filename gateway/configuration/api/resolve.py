@@ -27,8 +27,10 @@ def resolve_methods(
                 name,
                 backend=rule.backend if rule else None,
                 timeout=rule.timeout if rule else None,
+                rate_limits=rule.rate_limits if rule else (),
                 access=access[name],
                 bindings=bindings.get(name, ()),
+                retry=rule.retry if rule else None,
                 origin=http_rule.place if http_rule else None,
             )
         )

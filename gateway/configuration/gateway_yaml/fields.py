@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ..api.bindings import check_http_method, check_template
 from ..backend_url import LOOKUP_FAMILIES
-from ..balance import BALANCE_POLICIES, check_hash_on
-from ..flag_backend import RETRY_CONDITIONS
-from ..flag_values import LEAST, MOST, check_health_path
+from ..balance import BALANCE_POLICIES, LOCALITIES, check_hash_on
+from ..flag_values import LEAST, MOST, check_health_path, check_zone
 from ..quantities import check_listen_address
 from ..selectors import check_full_name, check_selector, check_short_name
 from ..shape import Field, Flag, Listing, Number, Quantity, Record, Shape, Text
 from ..tls_names import TLS12_SUITES, TLS13_SUITES
+from .admission_fields import ADAPTIVE_CONCURRENCY, RATE_LIMIT, RATE_LIMITS
+from .health_check_fields import health_check_record
+from .retry import CIRCUIT_BREAKERS, RETRY
 from .target import Target
 
 API_VERSION = "tidegate.dev/v1"
@@ -65,6 +67,18 @@ _LISTENER = Record(
     }
 )
 
+_BACKEND_TLS = Record(
+    {
+        "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
+        "client": Field(_KEY_PAIR, "Shown to the backend."),
+        "serverName": Field(
+            _NAME,
+            "In the backend's certificate. Default: the first target's host, the name that DNS is asked for, or"
+            " SERVICE.NAMESPACE.svc.",
+        ),
+    }
+)
+
 _BACKEND = Record(
     {
         "name": _needed(_NAME),
@@ -73,28 +87,10 @@ _BACKEND = Record(
             "HOST:PORT (every address of the name is used), [IPv6]:PORT, unix:///path, a scheme's name (dns:///app:50051),"
             " or an address with its weight and priority.",
         ),
-        "tls": Field(
-            Record(
-                {
-                    "ca": Field(_PATH, "CA certificates (PEM) to trust; default: this machine's public roots."),
-                    "client": Field(_KEY_PAIR, "Shown to the backend."),
-                    "serverName": Field(_NAME, "Default: the first target's host."),
-                }
-            ),
-            "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults.",
-        ),
+        "tls": Field(_BACKEND_TLS, "HTTP/2 over TLS; absent: cleartext HTTP/2. Write {} for the defaults."),
         "authority": Field(_NAME, "Replaces the client's :authority."),
-        "retry": Field(
-            Record(
-                {
-                    "attempts": Field(Number(), "After the first. Default: 1."),
-                    "on": Field(
-                        Listing(Text(choices=RETRY_CONDITIONS)),
-                        "Default: connect-failure, refused-stream. reset may repeat a call that was served.",
-                    ),
-                }
-            )
-        ),
+        "retry": Field(RETRY, "For requests whose route and method say nothing of it."),
+        "circuitBreakers": Field(CIRCUIT_BREAKERS, "What may be in use at once, over all workers."),
         "balance": Field(
             Record(
                 {
@@ -114,20 +110,72 @@ _BACKEND = Record(
                         Number(0, 100),
                         "With fewer healthy endpoints than this, health is ignored; 0: never. Default: 50.",
                     ),
+                    "localities": Field(
+                        Text(choices=LOCALITIES),
+                        "prefer-local: endpoints of the gateway's own zone first, others for what these cannot carry."
+                        " Default: ignore.",
+                    ),
+                    "hashBalanceFactorPercent": Field(
+                        Number(100, 10_000),
+                        "ring-hash and maglev pass over an endpoint with more of the average load than this."
+                        " Default: no bound.",
+                    ),
+                    "slowStart": Field(
+                        Record(
+                            {
+                                "window": Field(
+                                    Quantity("duration", 1, 3600), "Until it has its whole weight. Default: 30s."
+                                ),
+                                "aggression": Field(
+                                    Number(0.1, 10, fractions=True), "1 grows evenly, 2 as a square root. Default: 1."
+                                ),
+                                "minWeightPercent": Field(Number(1, 100), "Of its weight, at first. Default: 10."),
+                            }
+                        ),
+                        "New and recovered endpoints get little at first; absent: off. Write {} for the defaults.",
+                    ),
                 }
             )
         ),
         "outlierDetection": Field(
             Record(
                 {
-                    "consecutiveErrors": Field(Number(1, 1000), "Failed calls in a row. Default: 5."),
+                    "consecutiveErrors": Field(Number(0, 1000), "Failed calls in a row; 0: off. Default: 5."),
                     "baseEjection": Field(Quantity("duration", 1), "How long the first time. Default: 30s."),
                     "maxEjection": Field(Quantity("duration", 1), "How long at most. Default: 5m."),
                     "maxEjectedPercent": Field(Number(1, 100), "Of the endpoints, at once. Default: 10."),
+                    "interval": Field(Quantity("duration", 0.1), "Between two looks at the rates. Default: 10s."),
+                    "successRate": Field(
+                        Record(
+                            {
+                                "standardDeviations": Field(
+                                    Number(0, 100, fractions=True), "Below the mean of all endpoints. Default: 1.9."
+                                ),
+                                "minimumHosts": Field(Number(1), "Endpoints with enough calls. Default: 5."),
+                                "requestVolume": Field(Number(1), "Calls that are enough. Default: 100."),
+                            }
+                        ),
+                        "Endpoints that do worse than the others; absent: off. Write {} for the defaults.",
+                    ),
+                    "failurePercentage": Field(
+                        Record(
+                            {
+                                "threshold": Field(Number(1, 100), "Failed calls of a hundred. Default: 85."),
+                                "minimumHosts": Field(Number(1), "Endpoints with enough calls. Default: 5."),
+                                "requestVolume": Field(Number(1), "Calls that are enough. Default: 50."),
+                            }
+                        ),
+                        "Endpoints most of whose calls fail; absent: off. Write {} for the defaults.",
+                    ),
                 }
             ),
             "Endpoints that fail calls again and again get none for a while; absent: off. Write {} for the defaults.",
         ),
+        "healthCheck": Field(
+            health_check_record(_BACKEND_TLS),
+            "Asks each endpoint whether it serves; absent: off. Write {} for the defaults.",
+        ),
+        "adaptiveConcurrency": ADAPTIVE_CONCURRENCY,
         "connectTimeout": Field(Quantity("duration", 0.001), "Default: 5s."),
         "dnsLookupFamily": Field(
             Text(choices=LOOKUP_FAMILIES),
@@ -190,6 +238,8 @@ _ROUTE = Record(
         ),
         "timeout": Field(_DURATION, "For calls without a deadline of their own. Default: 0, none."),
         "idleTimeout": Field(_DURATION, "Ends a call with no data in either direction. Default: 0, never."),
+        "retry": Field(RETRY, "Outranks that of the backends, whole."),
+        "rateLimits": RATE_LIMITS,
         "authentication": Field(
             Record(_REQUIREMENTS), 'For what no method is known for; default: the last rule for "*".'
         ),
@@ -246,7 +296,17 @@ _API = Record(
             "As http.rules of google.api.Service; they replace the annotations of descriptors.",
         ),
         "methods": Field(
-            Listing(Record({"selector": _SELECTOR, "backend": Field(_NAME), "timeout": Field(_DURATION)})),
+            Listing(
+                Record(
+                    {
+                        "selector": _SELECTOR,
+                        "backend": Field(_NAME),
+                        "timeout": Field(_DURATION),
+                        "retry": Field(RETRY, "Outranks that of route and backend, whole."),
+                        "rateLimits": RATE_LIMITS,
+                    }
+                )
+            ),
             "What outranks routes for a method. The last rule that matches wins.",
         ),
     }
@@ -329,6 +389,7 @@ GATEWAY = Record(
                     ),
                     "api": Field(_API),
                     "authentication": Field(_AUTHENTICATION),
+                    "rateLimits": Field(Listing(RATE_LIMIT), "Defined here, named by routes and methods."),
                     "limits": Field(_LIMITS),
                     "accessLog": Field(
                         Record(
@@ -355,6 +416,9 @@ GATEWAY = Record(
                         )
                     ),
                     "workers": Field(Number(1, 1024), "Default: the CPUs of the affinity and the cgroup."),
+                    "zone": Field(
+                        Text(parse=check_zone, what="a zone"), "Where this gateway runs, as endpoints name their zone."
+                    ),
                     "xffTrustedHops": Field(Number(0, 100), "Proxies in front that append to x-forwarded-for."),
                     "healthzPath": Field(Text(parse=check_health_path, what="a path")),
                 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from ..admission import adaptive_concurrency, named_limits
 from ..backend_url import lookup_family
 from ..balance import balance, outlier_detection
+from ..health_check import health_check
 from ..model import (
     Access,
     Backend,
@@ -15,13 +18,15 @@ from ..model import (
     HeaderMatch,
     Listener,
     ListenerTls,
+    RateLimit,
     Requirement,
     Route,
 )
 from ..problems import Problems, did_you_mean
-from ..quantities import has_scheme, split_host_port
+from ..quantities import server_name_of
 from ..section import Section
 from ..service_config.providers import check_header_name
+from .retry import circuit_breakers, retry
 from .target import check_contradictions
 
 
@@ -102,16 +107,16 @@ def backends(spec: Section, base: Path, problems: Problems) -> tuple[Backend, ..
 
 def _backend(section: Section, base: Path, problems: Problems) -> Backend:
     defaults = Backend("", ())
-    retry, keepalive = section.section("retry"), section.section("keepalive")
+    keepalive = section.section("keepalive")
     targets = tuple(text for text, _ in section.texts("targets"))
     check_contradictions(section, problems)
-    return Backend(
+    backend = Backend(
         section.text("name"),
         targets,
         tls=_backend_tls(section, targets, base, problems) if "tls" in section else None,
         authority=section.optional_text("authority"),
-        retries=retry.integer("attempts", defaults.retries),
-        retry_on=tuple(text for text, _ in retry.texts("on")) if "on" in retry else defaults.retry_on,
+        retry=retry(section.section("retry"), problems) if "retry" in section else defaults.retry,
+        circuit_breakers=circuit_breakers(section.section("circuitBreakers")),
         connect_timeout=section.number("connectTimeout", defaults.connect_timeout),
         keepalive_time=keepalive.number("time", defaults.keepalive_time),
         keepalive_timeout=keepalive.number("timeout", defaults.keepalive_timeout),
@@ -120,30 +125,50 @@ def _backend(section: Section, base: Path, problems: Problems) -> Backend:
         outlier_detection=(
             outlier_detection(section.section("outlierDetection")) if "outlierDetection" in section else None
         ),
+        adaptive_concurrency=(
+            adaptive_concurrency(section.section("adaptiveConcurrency"), problems)
+            if "adaptiveConcurrency" in section
+            else None
+        ),
     )
+    if "healthCheck" not in section:
+        return backend
+    check = health_check(
+        section.section("healthCheck"), backend, lambda at: _backend_tls(at, targets, base, problems), problems
+    )
+    return replace(backend, health_check=check)
 
 
 def _backend_tls(section: Section, targets: tuple[str, ...], base: Path, problems: Problems) -> BackendTls:
     tls = section.section("tls")
     name = tls.optional_text("serverName")
     if name is None:
-        plain = [target for target in targets if not target.startswith("unix:") and not has_scheme(target)]
-        hosts = [split_host_port(target)[0] for target in plain]
-        if not hosts and targets:
-            problems.error(tls.place(), "TLS over a Unix socket, or to what a scheme finds, needs serverName")
-        name = hosts[0] if hosts else None
+        name = next((said for target in targets if (said := server_name_of(target))), None)
+        if name is None and targets:
+            problems.error(tls.place(), "TLS needs serverName where no target says the name")
     client = key_pair(tls.section("client"), base, problems) if "client" in tls else None
     return BackendTls(optional_path(tls, "ca", base), client, name)
 
 
 def routes(
-    spec: Section, backend_names: Iterable[str], default_access: Access, providers: Iterable[str], problems: Problems
+    spec: Section,
+    backend_names: Iterable[str],
+    default_access: Access,
+    providers: Iterable[str],
+    limits: tuple[RateLimit, ...],
+    problems: Problems,
 ) -> tuple[Route, ...]:
     """`default_access` holds for routes that say nothing themselves."""
     sections = spec.sections("routes")
     names, known = list(backend_names), list(providers)
     check_unique(sections, "name", "route", problems)
-    return tuple(_route(section, names, default_access, known, problems) for section in sections)
+    return tuple(
+        replace(
+            _route(section, names, default_access, known, problems),
+            rate_limits=named_limits(section, limits, problems),
+        )
+        for section in sections
+    )
 
 
 def _route(
@@ -189,6 +214,7 @@ def _route(
         access=access(section.section("authentication"), providers, problems)
         if "authentication" in section
         else default_access,
+        retry=retry(section.section("retry"), problems) if "retry" in section else None,
     )
 
 

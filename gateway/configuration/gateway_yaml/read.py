@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..admission import named_limits, rate_limits, say_unused
 from ..api.access import access_by_authentication
 from ..api.bindings import read_http_rule
 from ..api.definition import ApiDefinition, AuthenticationRule, BackendRule, Service, in_order
@@ -21,6 +22,7 @@ from ..model import (
     Limits,
     Location,
     Provider,
+    RateLimit,
 )
 from ..problems import Place, Problems
 from ..section import Section
@@ -28,6 +30,7 @@ from ..service_config.providers import check_header_name, key_source
 from ..shape import camel_case
 from . import parts
 from .fields import GATEWAY
+from .retry import retry
 
 _ANY_METHOD = "*"
 
@@ -63,7 +66,9 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
     backends = parts.backends(spec, base, problems)
     rules = _authentication_rules(authentication, provider_ids, problems)
     default_access = access_by_authentication(in_order(rules), _ANY_METHOD)
-    routes = parts.routes(spec, [backend.name for backend in backends], default_access, provider_ids, problems)
+    limits = rate_limits(spec, problems)
+    backend_names = [backend.name for backend in backends]
+    routes = parts.routes(spec, backend_names, default_access, provider_ids, limits, problems)
     api = spec.section("api")
     services = tuple(
         Service(entry.text("name"), entry.place("name"), tuple(text for text, _ in entry.texts("methods")))
@@ -73,8 +78,9 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
         services=services or None,
         authentication_rules=rules,
         http_rules=tuple(read_http_rule(rule, "additionalBindings", "responseBody") for rule in api.sections("http")),
-        backend_rules=_backend_rules(api, backends, problems),
+        backend_rules=_backend_rules(api, backends, limits, problems),
     )
+    say_unused(spec, (*routes, *definition.backend_rules), problems)
     config = GatewayConfig(
         listeners=parts.listeners(spec, base, problems),
         backends=backends,
@@ -84,6 +90,7 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
         else "pass",
         descriptors=tuple(base / text for text, _ in api.texts("descriptors")),
         authentication=_authentication(authentication, providers),
+        rate_limits=limits,
         limits=_limits(spec.section("limits")),
         access_log=_access_log(spec.section("accessLog"), base),
         admin=_admin(spec.section("admin"), problems),
@@ -96,6 +103,7 @@ def read_gateway_file(root: Node, file: Path, problems: Problems) -> GatewayFile
         drain_grace=drain.number("grace", config.drain_grace),
         xff_trusted_hops=spec.integer("xffTrustedHops"),
         healthz_path=spec.optional_text("healthzPath"),
+        zone=spec.text("zone"),
         sources=(file,),
     )
     guarded = tuple(
@@ -178,14 +186,24 @@ def _authentication_rules(
     )
 
 
-def _backend_rules(api: Section, backends: tuple[Backend, ...], problems: Problems) -> tuple[BackendRule, ...]:
+def _backend_rules(
+    api: Section, backends: tuple[Backend, ...], limits: tuple[RateLimit, ...], problems: Problems
+) -> tuple[BackendRule, ...]:
     names = [backend.name for backend in backends]
     rules = []
     for rule in api.sections("methods"):
         parts.check_known(rule.text("backend"), names, "backend", rule, "backend", problems)
         timeout = rule.number("timeout") if "timeout" in rule else None
+        own = retry(rule.section("retry"), problems) if "retry" in rule else None
         rules.append(
-            BackendRule(rule.text("selector", "*"), rule.place("selector"), rule.optional_text("backend"), timeout)
+            BackendRule(
+                rule.text("selector", "*"),
+                rule.place("selector"),
+                rule.optional_text("backend"),
+                timeout,
+                own,
+                named_limits(rule, limits, problems),
+            )
         )
     return tuple(rules)
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from gateway.discover.consul.access import Access, Query
-from gateway.discover.registry.http import TIME_OUT, describe, open_session, read_bounded, transport_errors
-
-if TYPE_CHECKING:
-    import aiohttp
+from gateway.discover.registry.http import TIME_OUT, Client, describe, read_bounded, transport_errors
 
 INDEX = "X-Consul-Index"
 FILTERED = "X-Consul-Results-Filtered-By-ACLs"
@@ -34,23 +31,12 @@ class Answer:
     filtered: bool = False
 
 
-class Consul:
+class Consul(Client):
     """A client of one agent. All raise ConsulError."""
 
     def __init__(self, access: Access) -> None:
+        super().__init__([access.url], access.tls)
         self._access = access
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def instances(self, query: Query, index: int, wait: float) -> Answer:
         """What is known of a service; with an `index` as soon as it is newer, at the latest after `wait` seconds.
@@ -87,11 +73,8 @@ class Consul:
         url = URL(f"{self._access.url}/v1/{path}", encoded=True).with_query(parameters)
         limits = aiohttp.ClientTimeout(total=seconds, connect=TIME_OUT)
         try:
-            if self._session is None:
-                tls = self._access.tls if self._access.url.startswith("https:") else None
-                self._session = open_session(tls, {})
             headers = self._access.headers()
-            async with self._session.request(
+            async with self.session().request(
                 method, url, json=message, headers=headers, timeout=limits, allow_redirects=False
             ) as answer:
                 body = await read_bounded(answer.content)

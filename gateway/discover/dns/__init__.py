@@ -24,3 +24,11 @@ def open_source(target: str, settings: Settings) -> Source:
     if asked.port is not None and is_ip(asked.name):
         return Static((Endpoint(join(asked.name, asked.port)),))
     return DnsName(asked, settings)
+
+
+def server_name(target: str) -> str:
+    """The name itself, whatever it is an alias of; where SRV records of a service are asked for, their domain."""
+    name = parse(target).name.rstrip(".")
+    while name.startswith("_"):
+        _, _, name = name.partition(".")
+    return name

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.configuration.model import LookupFamily
+from gateway.discover.again import Again
 from gateway.discover.back_off import BackOff
 from gateway.discover.dns.records import (
     KINDS,
@@ -22,7 +23,7 @@ from gateway.discover.dns.records import (
 )
 from gateway.discover.dns.schedule import after_answer
 from gateway.discover.dns.target import DnsTarget
-from gateway.discover.source import Failed, Found, Settings, Update
+from gateway.discover.source import Endpoint, Failed, Found, Settings, Update
 
 QUESTIONS_AT_ONCE = 16
 
@@ -44,22 +45,29 @@ class DnsName:
     settings: Settings
     open_questions: OpenQuestions = ask_name_servers
     chance: Callable[[], float] = random.random
+    again: Again = field(default_factory=Again, compare=False, repr=False)
+
+    def refresh(self) -> None:
+        self.again.want()
 
     async def watch(self) -> AsyncIterator[Update]:
         back_off = BackOff(chance=self.chance)
+        before: frozenset[Endpoint] | None = None
         known: dict[str, Addresses] = {}
         while True:
             try:
                 lookup = await self._look(known)
             except QuestionFailed as failure:
-                pause = back_off.next()
                 yield Failed(str(failure))
+                await asyncio.sleep(back_off.next())
             else:
                 back_off.reset()
                 empty = not lookup.endpoints
                 pause = after_answer(lookup.ttl, empty, self.target.interval, self.settings.interval)
+                found = frozenset(lookup.endpoints)
+                changed, before = found != before, found
                 yield Found(lookup.endpoints, lookup.hint)
-            await asyncio.sleep(pause)
+                await self.again.pause(pause, changed)
 
     async def _look(self, known: dict[str, Addresses]) -> Lookup:
         """`known` are the addresses of SRV targets, for those that cannot be asked for now."""

@@ -19,3 +19,9 @@ def open_source(target: str, settings: Settings) -> Prefix:
     """ValueError as `check`."""
     access, prefix = read_target(target, os.environ)
     return Prefix(target, prefix, settings, lambda: Etcd(access))
+
+
+def server_name(target: str) -> str:
+    """None: the registry holds addresses. ValueError as `check`."""
+    check(target)
+    return ""

@@ -11,14 +11,14 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from gateway.discover.etcd.access import Access
 from gateway.discover.registry.http import (
     LARGEST_ANSWER,
     TIME_OUT,
+    Client,
     describe,
-    open_session,
     read_bounded,
     transport_errors,
 )
@@ -68,25 +68,14 @@ class Change:
 Changes = AsyncGenerator[tuple[Change, ...], None]
 
 
-class Etcd:
+class Etcd(Client):
     """A client of one cluster; a member that does not answer is passed over for the next. All raise EtcdError."""
 
     def __init__(self, access: Access) -> None:
+        super().__init__(access.endpoints, access.tls)
         self._access = access
         self._current = 0
-        self._session: aiohttp.ClientSession | None = None
         self._token = ""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
     async def list_range(self, start: bytes, end: bytes, *, count_only: bool = False) -> Listing:
         """Linearizable: a member that has lost its cluster does not answer from memory."""
@@ -169,11 +158,8 @@ class Etcd:
             headers["Authorization"] = self._token
         limits = aiohttp.ClientTimeout(total=None if endless else TIME_OUT, connect=TIME_OUT)
         try:
-            if self._session is None:
-                tls = self._access.tls if any(url.startswith("https:") for url in self._access.endpoints) else None
-                self._session = open_session(tls, {})
             async with asyncio.timeout(TIME_OUT):
-                return await self._session.post(
+                return await self.session().post(
                     f"{self._url}/v3/{method}", json=message, headers=headers, timeout=limits, allow_redirects=False
                 )
         except transport_errors() as error:

@@ -19,3 +19,9 @@ def open_source(target: str, settings: Settings) -> Source:
     from gateway.discover.kubernetes.source import KubernetesSource
 
     return KubernetesSource.of(Target.parse(target), settings)
+
+
+def server_name(target: str) -> str:
+    """The Service's name in the cluster's DNS, without the cluster's domain; a namespace is needed for it."""
+    asked = Target.parse(target)
+    return f"{asked.service}.{asked.namespace}.svc" if asked.namespace else ""

@@ -107,6 +107,7 @@ def _endpoints(candidates: list[_Candidate], zone: str) -> tuple[Endpoint, ...]:
             zone=candidate.member.zone,
             priority=int(hinted and zone not in candidate.member.for_zones),
             metadata=_metadata(candidate.member),
+            for_zones=candidate.member.for_zones,
         )
         for candidate in candidates
     )

@@ -1,11 +1,11 @@
-"""HTTP to a registry: one session with bounded times, and TLS by files."""
+"""HTTP to a registry: a client with one session with bounded times, and TLS by files."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -46,16 +46,37 @@ class Tls:
         return context
 
 
-def open_session(tls: Tls | None, headers: Mapping[str, str]) -> aiohttp.ClientSession:
-    """`tls` None: in cleartext. Raises OSError as `Tls.context`."""
-    import aiohttp
+class Client:
+    """What clients of registries have in common: a session, opened with the first request."""
 
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls.context() if tls is not None else True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": "tidegate", **headers},
-        timeout=aiohttp.ClientTimeout(total=TIME_OUT, connect=CONNECT_TIME_OUT),
-    )
+    def __init__(self, urls: Sequence[str], tls: Tls) -> None:
+        """`urls` are where the registry is; `tls` applies if one of them is https."""
+        self._tls = tls if any(url.startswith("https:") for url in urls) else None
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    def session(self) -> aiohttp.ClientSession:
+        """Raises OSError as `Tls.context`."""
+        import aiohttp
+
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls.context() if self._tls is not None else True),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "tidegate"},
+                timeout=aiohttp.ClientTimeout(total=TIME_OUT, connect=CONNECT_TIME_OUT),
+            )
+        return self._opened
 
 
 def transport_errors() -> tuple[type[Exception], ...]:

@@ -13,15 +13,16 @@ from typing import Literal
 from tests.bench.certificates import Certificates
 from tests.bench.tokens import Issuer
 
-Kind = Literal["plain", "tls", "jwt", "health"]
+Kind = Literal["plain", "tls", "jwt", "health", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One proxy's place in one row.
 
-    It listens on `listen`, its backend on `backend` (both 127.0.0.1, with TLS in rows of kind "tls"). Its configuration
-    is written into `directory`, which is its own.
+    It listens on `listen`, its backend on `backend` (both 127.0.0.1, with TLS in rows of kind "tls"). In rows of kind
+    "spread" the backend has the `endpoints` (host:port). Its configuration is written into `directory`, which is its
+    own.
     """
 
     kind: Kind
@@ -31,6 +32,7 @@ class Scenario:
     certificates: Certificates
     issuer: Issuer
     descriptors: Path
+    endpoints: tuple[str, ...] = ()
 
 
 class Peer:

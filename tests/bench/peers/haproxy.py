@@ -18,7 +18,8 @@ defaults
   timeout server 1h
 listen bench
   bind 127.0.0.1:{listen} {bind}
-{options}  server backend 127.0.0.1:{backend} {server}
+{options}  balance roundrobin
+{servers}
 """
 
 
@@ -37,14 +38,14 @@ class _Haproxy(Peer):
         if scenario.kind == "tls":
             bind = f"ssl crt {scenario.certificates.pair} alpn h2"
             server = f"ssl verify required ca-file {scenario.certificates.ca} sni str(localhost) alpn h2"
+        addresses = scenario.endpoints or (f"127.0.0.1:{scenario.backend}",)
         path = scenario.directory / "haproxy.cfg"
         path.write_text(
             CONFIGURATION.format(
                 mode=self.mode,
                 listen=scenario.listen,
-                backend=scenario.backend,
                 bind=bind,
-                server=server,
+                servers="\n".join(f"  server backend-{i} {address} {server}" for i, address in enumerate(addresses)),
                 options=options,
             )
         )
@@ -62,6 +63,6 @@ class Haproxy(_Haproxy):
 class Relay(_Haproxy):
     name = "relay"
     title = "TCP relay (HAProxy)"
-    kinds = frozenset({"plain", "jwt"})
-    lacks = "moves bytes only: tokens are forwarded, not verified"
+    kinds = frozenset({"plain", "jwt", "spread"})
+    lacks = "moves bytes only: tokens are forwarded, not verified; no health checks"
     mode = "tcp"

@@ -97,6 +97,7 @@ impl Formatter {
             append_raw(out, "grpcStatus", code);
         }
         append_field(out, "reason", record.reason.as_bytes());
+        append_field(out, "limit", record.limit.as_bytes());
         append_field(out, "upstream", record.upstream.as_bytes());
         append_field(out, "requestId", record.request_id.as_bytes());
         append_field(out, "jwtIssuer", record.jwt_issuer.as_bytes());

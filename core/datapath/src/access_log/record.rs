@@ -19,6 +19,8 @@ pub struct Record {
     pub grpc_status: Option<u8>,
     /// Why we answered in the backend's place; empty when the answer is the backend's.
     pub reason: &'static str,
+    /// The rate limit that refused it.
+    pub limit: Arc<str>,
     /// Content, without headers.
     pub bytes_in: u64,
     pub bytes_out: u64,

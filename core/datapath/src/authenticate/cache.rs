@@ -29,6 +29,8 @@ pub struct Caller {
     pub claims: Claims,
     /// The value of `X-Endpoint-API-UserInfo`.
     pub userinfo: Box<[u8]>,
+    /// What the claims say that rate limits tell callers apart by.
+    pub limit_keys: Box<[Option<Box<[u8]>>]>,
 }
 
 /// A verified token.
@@ -71,6 +73,8 @@ pub(super) struct Profile {
     pub(super) capacity: usize,
     pub(super) skew: u64,
     pub(super) format: UserInfoFormat,
+    /// A hash of the claims that become `Caller::limit_keys`.
+    pub(super) limit_claims: u64,
 }
 
 /// A worker's verified tokens.

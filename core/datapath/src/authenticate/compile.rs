@@ -43,8 +43,10 @@ impl Authenticator {
             capacity: document.cache_size as usize,
             skew: document.clock_skew_s,
             format: document.userinfo_format,
+            limit_claims: 0,
         };
-        if errors.is_empty() { Ok(Authenticator { providers, locations, profile }) } else { Err(errors) }
+        let authenticator = Authenticator { providers, locations, profile, limit_claims: Vec::new() };
+        if errors.is_empty() { Ok(authenticator) } else { Err(errors) }
     }
 
     /// `path` is where the rules stand in the document, for messages.

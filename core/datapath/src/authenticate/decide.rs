@@ -17,6 +17,8 @@ use super::status::{AuthStatus, Refusal};
 use super::store::{KeyState, KeyStore};
 use super::token::Token;
 use super::userinfo;
+use crate::admission::claim;
+use crate::bytes::hash;
 use std::sync::Arc;
 
 /// What is to happen to a request.
@@ -59,6 +61,8 @@ pub struct Authenticator {
     pub(super) providers: Vec<Provider>,
     pub(super) locations: Vec<Location>,
     pub(super) profile: Profile,
+    /// What rate limits tell callers apart by.
+    pub(super) limit_claims: Vec<String>,
 }
 
 /// What a request is judged by.
@@ -86,6 +90,12 @@ impl Authenticator {
     /// In the order of the document; the index is what a [`KeyStore`] made of them calls a provider.
     pub fn providers(&self) -> &[Provider] {
         &self.providers
+    }
+
+    /// From now on callers have `limit_keys` of these claims: names, or names joined by dots.
+    pub fn tell_apart_by(&mut self, claims: Vec<String>) {
+        self.profile.limit_claims = hash::hash(0, claims.join("\0").as_bytes());
+        self.limit_claims = claims;
     }
 
     /// Decides a request. `store` must be made of this authenticator's providers; `now` is unix seconds.
@@ -180,7 +190,8 @@ impl Authenticator {
             match self.check(inquiry, requirement, &token) {
                 Ok(generation) => {
                     let userinfo = userinfo::value(self.profile.format, &token);
-                    let caller = Arc::new(Caller { claims: token.claims, userinfo });
+                    let limit_keys = claim::limit_keys(&self.limit_claims, &token.claims.issuer, &token.payload);
+                    let caller = Arc::new(Caller { claims: token.claims, userinfo, limit_keys });
                     let (skew, now) = (self.profile.skew, inquiry.now);
                     let verified = Verified::new(provider, generation, Arc::clone(&caller), skew, now);
                     cache.insert(hash, &found.token, verified);

@@ -59,10 +59,20 @@ impl Maglev {
     /// The candidate that a request with this hash goes to. There has to be one.
     #[inline]
     pub fn find(&self, hash: u64) -> usize {
-        // The upper bits of a product spread a hash over any number of places without a division.
-        let place = (u128::from(hash) * PLACES as u128) >> 64;
-        self.places[place as usize] as usize
+        self.places[place(hash)] as usize
     }
+
+    /// That candidate and those of the places that follow, without end.
+    pub fn walk(&self, hash: u64) -> impl Iterator<Item = usize> + '_ {
+        let (before, after) = self.places.split_at(place(hash));
+        after.iter().chain(before).cycle().map(|&candidate| candidate as usize)
+    }
+}
+
+/// The upper bits of a product spread a hash over any number of places without a division.
+#[inline]
+fn place(hash: u64) -> usize {
+    ((u128::from(hash) * PLACES as u128) >> 64) as usize
 }
 
 #[cfg(test)]
@@ -81,5 +91,8 @@ mod tests {
         }
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(most - least <= 1, "{least} to {most} of {PLACES}");
+        for hash in [0, 1 << 40, u64::MAX] {
+            assert_eq!(maglev.walk(hash).next(), Some(maglev.find(hash)));
+        }
     }
 }

@@ -4,14 +4,18 @@
 //! only. Picking costs the same among four endpoints and among thousands; making a new one when they change costs a walk
 //! over them.
 //!
-//! `priority` says how much of the load each group of endpoints gets while some of them are not healthy.
+//! `priority` says how much of the load each group of endpoints gets while some of them are not healthy, `spread` which
+//! groups there are, `slow_start` what an endpoint gets that has just come.
 
+pub mod bounded;
 pub mod maglev;
 pub mod priority;
 pub mod ring;
+pub mod slow_start;
 pub mod spread;
 pub mod weighted;
 
+use bounded::Bound;
 use maglev::Maglev;
 use ring::Ring;
 use weighted::Weighted;
@@ -49,6 +53,8 @@ pub struct Candidate<'a> {
 #[derive(Debug)]
 pub struct Balancer {
     table: Table,
+    /// Of hashing policies alone.
+    bound: Option<Box<Bound>>,
     count: usize,
 }
 
@@ -72,13 +78,22 @@ impl Balancer {
             Policy::RingHash => Table::Ring(Ring::new(candidates)),
             Policy::Maglev => Table::Maglev(Maglev::new(candidates)),
         };
-        Balancer { table, count: candidates.len() }
+        Balancer { table, bound: None, count: candidates.len() }
+    }
+
+    /// Hashing policies pass over a candidate that has more than its part of the average, times `factor` hundredths.
+    pub fn bounded(mut self, factor: u32, candidates: &[Candidate<'_>]) -> Balancer {
+        if matches!(self.table, Table::Ring(_) | Table::Maglev(_)) && factor > 0 {
+            self.bound = Some(Box::new(Bound::new(factor, candidates.iter().map(|candidate| candidate.weight))));
+        }
+        self
     }
 
     /// The position of a candidate; `None`: there are none. `random` is evenly distributed; `hash` is the request's, or a
-    /// random number where it has nothing to hash; `load` tells how many requests a candidate has open.
+    /// random number where it has nothing to hash; `load` tells how many requests a candidate has open, `open` how many
+    /// all of them have.
     #[inline]
-    pub fn pick(&mut self, random: u64, hash: u64, load: impl Fn(usize) -> u32) -> Option<usize> {
+    pub fn pick(&mut self, random: u64, hash: u64, open: u32, load: impl Fn(usize) -> u32) -> Option<usize> {
         if self.count == 0 {
             return None;
         }
@@ -91,8 +106,14 @@ impl Balancer {
                 let cost = |of: usize, against: usize| u64::from(load(of)) * u64::from(weighted.weight(against));
                 if cost(other, one) < cost(one, other) { other } else { one }
             }
-            Table::Ring(ring) => ring.find(hash),
-            Table::Maglev(maglev) => maglev.find(hash),
+            Table::Ring(ring) => match &self.bound {
+                None => ring.find(hash),
+                Some(bound) => bound.first(ring.walk(hash), open, load),
+            },
+            Table::Maglev(maglev) => match &self.bound {
+                None => maglev.find(hash),
+                Some(bound) => bound.first(maglev.walk(hash), open, load),
+            },
         })
     }
 
@@ -135,7 +156,7 @@ mod tests {
         let mut balancer = Balancer::new(policy, &candidates(&names, weights), 0);
         let mut counts = vec![0; weights.len()];
         for number in numbers().take(picks) {
-            counts[balancer.pick(number, number, |_| 0).unwrap()] += 1;
+            counts[balancer.pick(number, number, 0, |_| 0).unwrap()] += 1;
         }
         counts
     }
@@ -143,7 +164,7 @@ mod tests {
     #[test]
     fn nothing_to_pick_from() {
         for policy in [Policy::RoundRobin, Policy::LeastRequest, Policy::Random, Policy::RingHash, Policy::Maglev] {
-            assert_eq!(Balancer::new(policy, &[], 3).pick(1, 1, |_| 0), None);
+            assert_eq!(Balancer::new(policy, &[], 3).pick(1, 1, 0, |_| 0), None);
             assert_eq!(shares(policy, &[5], 10), [10]);
         }
     }
@@ -165,7 +186,7 @@ mod tests {
         let names = names(2);
         let mut balancer = Balancer::new(Policy::LeastRequest, &candidates(&names, &[1]), 0);
         let busy = |at: usize| if at == 0 { 9 } else { 0 };
-        let first = numbers().take(1_000).filter(|&number| balancer.pick(number, 0, busy) == Some(0)).count();
+        let first = numbers().take(1_000).filter(|&number| balancer.pick(number, 0, 9, busy) == Some(0)).count();
         assert!((200..300).contains(&first), "only where both choices fell on it: {first}");
     }
 
@@ -177,7 +198,7 @@ mod tests {
             let mut before = Balancer::new(policy, &candidates(&all, &[1]), 0);
             let mut after = Balancer::new(policy, &candidates(&fewer, &[1]), 0);
             let moved = numbers().take(10_000).filter(|&hash| {
-                let (was, is) = (before.pick(0, hash, |_| 0).unwrap(), after.pick(0, hash, |_| 0).unwrap());
+                let (was, is) = (before.pick(0, hash, 0, |_| 0).unwrap(), after.pick(0, hash, 0, |_| 0).unwrap());
                 was != 7 && all[was] != fewer[is]
             });
             let moved = moved.count();
@@ -194,7 +215,7 @@ mod tests {
             for _ in 0..3 {
                 let mut counts = vec![0; weights.len()];
                 for _ in 0..total {
-                    counts[balancer.pick(0, 0, |_| 0).unwrap()] += 1;
+                    counts[balancer.pick(0, 0, 0, |_| 0).unwrap()] += 1;
                 }
                 prop_assert_eq!(&counts, &weights);
             }

@@ -37,15 +37,17 @@ impl Default for Rules {
     }
 }
 
-const WHOLE: u64 = 10_000;
+/// What all shares add up to.
+pub const WHOLE: u32 = 10_000;
 
 /// The share of each priority, the first being the one that is preferred. They add up to ten thousand unless there are no
 /// endpoints at all.
 pub fn shares(groups: &[Group], rules: Rules) -> Vec<Share> {
     let healths: Vec<u64> = groups.iter().map(|group| health(*group, rules)).collect();
-    let all = healths.iter().sum::<u64>().min(WHOLE);
+    let whole = u64::from(WHOLE);
+    let all = healths.iter().sum::<u64>().min(whole);
     let panics = |group: &Group| {
-        all < WHOLE
+        all < whole
             && group.total > 0
             && u64::from(group.healthy) * 100 < u64::from(rules.panic_threshold * group.total)
     };
@@ -53,13 +55,13 @@ pub fn shares(groups: &[Group], rules: Rules) -> Vec<Share> {
     if all == 0 {
         // Nobody is healthy: the first that has endpoints takes it all.
         if let Some(at) = groups.iter().position(|group| group.total > 0) {
-            shares[at].load = WHOLE as u32;
+            shares[at].load = WHOLE;
         }
         return shares;
     }
-    let mut left = WHOLE;
+    let mut left = whole;
     for (share, health) in shares.iter_mut().zip(&healths) {
-        let load = (health * WHOLE / all).min(left);
+        let load = (health * whole / all).min(left);
         share.load = load as u32;
         left -= load;
     }
@@ -72,7 +74,7 @@ pub fn shares(groups: &[Group], rules: Rules) -> Vec<Share> {
 
 /// The priority for an evenly distributed number.
 pub fn choose(shares: &[Share], random: u32) -> Option<usize> {
-    let mut point = (u64::from(random) * WHOLE) >> 32;
+    let mut point = (u64::from(random) * u64::from(WHOLE)) >> 32;
     for (at, share) in shares.iter().enumerate() {
         if point < u64::from(share.load) {
             return Some(at);
@@ -86,7 +88,10 @@ fn health(group: Group, rules: Rules) -> u64 {
     if group.total == 0 {
         return 0;
     }
-    (u64::from(group.healthy) * u64::from(rules.overprovisioning) * WHOLE / 100 / u64::from(group.total)).min(WHOLE)
+    let health =
+        u64::from(group.healthy) * u64::from(rules.overprovisioning) * u64::from(WHOLE / 100) / u64::from(group.total);
+    // One that is healthy among very many is not nothing.
+    health.clamp(u64::from(group.healthy > 0), u64::from(WHOLE))
 }
 
 #[cfg(test)]
@@ -136,6 +141,13 @@ mod tests {
         ] {
             assert_eq!(table(&healthy), expected, "{healthy:?}");
         }
+    }
+
+    #[test]
+    fn the_last_healthy_one_of_very_many_counts() {
+        let groups = [Group { healthy: 0, total: 1 }, Group { healthy: 1, total: 60_000 }];
+        let loads: Vec<u32> = shares(&groups, Rules::default()).iter().map(|share| share.load).collect();
+        assert_eq!(loads, [0, 10_000]);
     }
 
     #[test]

@@ -53,11 +53,23 @@ impl Ring {
     /// The candidate that a request with this hash goes to. There has to be one.
     #[inline]
     pub fn find(&self, hash: u64) -> usize {
+        let at = self.next_point(hash);
+        self.points.get(at).or(self.points.first()).map_or(0, |(_, candidate)| *candidate as usize)
+    }
+
+    /// That candidate and those that follow on the ring, each as often as it stands there, without end.
+    pub fn walk(&self, hash: u64) -> impl Iterator<Item = usize> + '_ {
+        let (before, after) = self.points.split_at(self.next_point(hash));
+        after.iter().chain(before).cycle().map(|(_, candidate)| *candidate as usize)
+    }
+
+    #[inline]
+    fn next_point(&self, hash: u64) -> usize {
         let mut at = self.first[(hash >> self.shift) as usize] as usize;
         while self.points.get(at).is_some_and(|(place, _)| *place < hash) {
             at += 1;
         }
-        self.points.get(at).or(self.points.first()).map_or(0, |(_, candidate)| *candidate as usize)
+        at
     }
 }
 
@@ -76,7 +88,10 @@ mod tests {
             for hash in hashes.into_iter().chain([0, u64::MAX]) {
                 let next = ring.points.iter().find(|(place, _)| *place >= hash).unwrap_or(&ring.points[0]);
                 prop_assert_eq!(ring.find(hash), next.1 as usize);
+                prop_assert_eq!(ring.walk(hash).next(), Some(next.1 as usize));
             }
+            let all: std::collections::HashSet<usize> = ring.walk(u64::MAX).take(ring.points.len()).collect();
+            prop_assert_eq!(all.len(), count);
         }
     }
 }

@@ -23,6 +23,17 @@ counters! {
     RetriesRefused "retries_total" Some(("condition", "refused-stream")), "Requests sent again.";
     RetriesConnect "retries_total" Some(("condition", "connect-failure")), "Requests sent again.";
     RetriesReset "retries_total" Some(("condition", "reset")), "Requests sent again.";
+    RetriesPerTryTimeout "retries_total" Some(("condition", "per-try-timeout")), "Requests sent again.";
+    RetriesGatewayError "retries_total" Some(("condition", "gateway-error")), "Requests sent again.";
+    RetriesHttpStatus "retries_total" Some(("condition", "http-status")), "Requests sent again.";
+    RetriesGrpcStatus "retries_total" Some(("condition", "grpc-status")), "Requests sent again.";
+    RetryBudgetExhausted "retry_budget_exhausted_total" None, "Times that a request was not sent again, or only later, since too many were.";
+    HedgesSent "hedges_sent_total" None, "Requests that were sent to a second endpoint before the first had answered.";
+    HedgesWon "hedges_won_total" None, "Requests that the second endpoint answered first.";
+    BreakerConnections "circuit_breaker_open_total" Some(("breaker", "connections")), "Times that a backend's circuit breaker held something back.";
+    BreakerPending "circuit_breaker_open_total" Some(("breaker", "pending")), "Times that a backend's circuit breaker held something back.";
+    BreakerRequests "circuit_breaker_open_total" Some(("breaker", "requests")), "Times that a backend's circuit breaker held something back.";
+    BreakerRetries "circuit_breaker_open_total" Some(("breaker", "retries")), "Times that a backend's circuit breaker held something back.";
     ProtocolErrors "protocol_errors_total" None, "Client connections ended for breaking the protocol.";
     UpstreamProtocolErrors "upstream_protocol_errors_total" None, "Connections to backends ended because they broke the protocol.";
     Floods "floods_total" None, "Client connections ended for doing too much that moves nothing.";

@@ -4,8 +4,10 @@
 //! in seconds or null, cumulative count]], "sum", "count"}], "help": {name: text}}`: generic, so that a new counter needs no
 //! change in Python.
 
+use super::admission;
 use super::counters::{Counters, DESCRIPTIONS};
 use super::series::{Series, bounds};
+use crate::admission::rate_limit::Applied;
 use crate::shared::{Mailbox, Shared, lock};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -21,6 +23,12 @@ pub struct WorkerStats {
     pub reasons: Mutex<BTreeMap<&'static str, u64>>,
 }
 
+impl WorkerStats {
+    pub fn ended_calls(&self, backend: &str) -> u64 {
+        lock(&self.series).iter().filter(|series| &*series.backend == backend).map(|series| series.calls()).sum()
+    }
+}
+
 #[derive(Default)]
 struct Merged {
     codes: BTreeMap<String, u64>,
@@ -28,7 +36,7 @@ struct Merged {
     seconds: f64,
 }
 
-pub fn report(shared: &Shared, mailboxes: &[Arc<Mailbox>]) -> Value {
+pub fn report(shared: &Shared, limits: &[Applied], mailboxes: &[Arc<Mailbox>]) -> Value {
     let mut help = Map::new();
     let mut counters = Vec::new();
     for (index, (name, label, text)) in DESCRIPTIONS.iter().enumerate() {
@@ -66,6 +74,7 @@ pub fn report(shared: &Shared, mailboxes: &[Arc<Mailbox>]) -> Value {
         help.insert(name.into(), text.into());
     }
     let mut gauges = Vec::new();
+    admission::add(shared, limits, &mut counters, &mut gauges, &mut help);
     for (worker, mailbox) in mailboxes.iter().enumerate() {
         let labels = json!({"worker": worker.to_string()});
         gauges.push(json!({"name": "connections", "labels": labels, "value": mailbox.clients.load(Relaxed)}));

@@ -57,6 +57,10 @@ impl Series {
         grpc.chain(http).collect()
     }
 
+    pub fn calls(&self) -> u64 {
+        self.durations().iter().sum()
+    }
+
     /// Requests in each bucket, not added up.
     pub fn durations(&self) -> [u64; BUCKETS] {
         std::array::from_fn(|index| self.durations[index].load(Relaxed))

@@ -20,7 +20,8 @@ pub struct Target {
     /// Absent: cleartext.
     #[serde(default)]
     pub tls: Option<Tls>,
-    /// `:authority` or Host.
+    /// `:authority` or Host; empty: the address.
+    #[serde(default)]
     pub authority: String,
     /// The service that `grpc.health.v1` is asked for; empty: the server as a whole.
     #[serde(default)]
@@ -47,6 +48,12 @@ pub struct Target {
     pub watch: bool,
     #[serde(default = "second")]
     pub interval_ms: u64,
+    /// Between two rounds of a server that passes, while whoever probes has no calls for it. [`super::prober`] alone heeds it.
+    #[serde(default = "minute")]
+    pub quiet_interval_ms: u64,
+    /// How far an interval is varied to either side, in percent of itself.
+    #[serde(default = "tenth")]
+    pub jitter_percent: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -86,6 +93,14 @@ fn successes() -> Vec<(u16, u16)> {
 
 fn second() -> u64 {
     1_000
+}
+
+fn minute() -> u64 {
+    60_000
+}
+
+fn tenth() -> u64 {
+    10
 }
 
 fn yes() -> bool {

@@ -3,6 +3,7 @@
 use super::http2::{Fields, Part};
 use super::messages::{Messages, answer};
 use super::observation::{Finding, Outcome};
+use crate::observe::series::GRPC_NAMES;
 use crate::transcode::status;
 
 pub(super) const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -13,6 +14,8 @@ pub(super) const WATCH: &str = "/grpc.health.v1.Health/Watch";
 pub(super) enum Found {
     /// A watched server said this, and may say more.
     Now(Finding),
+    /// A watched server has answered a Check beside.
+    Alive,
     /// The call is over.
     Last(Finding),
 }
@@ -131,26 +134,6 @@ fn said(what: &str, message: &str) -> String {
     if message.is_empty() { what.to_owned() } else { format!("{what}: {message}") }
 }
 
-/// As in google.rpc.Code.
 fn name(code: u32) -> String {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    NAMES.get(code as usize).map_or_else(|| format!("status {code}"), |name| (*name).to_owned())
+    GRPC_NAMES.get(code as usize).map_or_else(|| format!("status {code}"), |name| (*name).to_owned())
 }

@@ -1,4 +1,4 @@
-//! An HTTP/2 client that has one call at a time, without sockets.
+//! An HTTP/2 client that has one call at a time, and one more beside a call that lasts, without sockets.
 
 use super::plan::Field;
 use crate::http2::hpack::{Dictionary, HeaderList, Limits};
@@ -44,6 +44,10 @@ pub(super) enum Part {
     Broken,
 }
 
+/// The two calls that there may be at once.
+pub(super) const MAIN: u32 = 0;
+pub(super) const BESIDE: u32 = 1;
+
 #[derive(Debug)]
 struct Call {
     stream: u32,
@@ -57,13 +61,14 @@ pub(super) struct Client {
     dictionary: Rc<Dictionary>,
     list: HeaderList,
     input: Vec<u8>,
-    call: Option<Call>,
+    /// By `MAIN` and `BESIDE`.
+    calls: [Option<Call>; 2],
 }
 
 impl Client {
     pub(super) fn new(dictionary: Rc<Dictionary>, now_ms: u64) -> Client {
         let connection = Connection::new(Role::Client, CONFIG, now_ms);
-        Client { connection, dictionary, list: HeaderList::default(), input: Vec::new(), call: None }
+        Client { connection, dictionary, list: HeaderList::default(), input: Vec::new(), calls: [None, None] }
     }
 
     pub(super) fn out(&mut self) -> &mut Vec<u8> {
@@ -76,15 +81,15 @@ impl Client {
     }
 
     /// Opens the call; false: the server has no room for it, or is leaving. `fields` are well-formed.
-    pub(super) fn ask(&mut self, fields: &[Field], body: Option<&[u8]>) -> bool {
-        let Some(stream) = self.connection.open_stream(0) else { return false };
+    pub(super) fn ask(&mut self, which: u32, fields: &[Field], body: Option<&[u8]>) -> bool {
+        let Some(stream) = self.connection.open_stream(which) else { return false };
         let mut list = HeaderList::default();
         for (name, value) in fields {
             list.push_shared(&self.dictionary.field(name, value));
         }
         self.connection.headers(stream, body.is_none(), |encoder, out| encoder.list(&list, out));
         let window = i64::from(self.connection.initial_send_window());
-        self.call = Some(Call { stream, window, unsent: body.unwrap_or_default().to_vec() });
+        self.calls[which as usize] = Some(Call { stream, window, unsent: body.unwrap_or_default().to_vec() });
         if body.is_some() {
             self.send();
         }
@@ -92,47 +97,58 @@ impl Client {
     }
 
     /// Forgets the call, which has ended; false: there can be no other on this connection.
-    pub(super) fn let_go(&mut self) -> bool {
-        if let Some(call) = self.call.take() {
+    pub(super) fn let_go(&mut self, which: u32) -> bool {
+        if let Some(call) = self.calls[which as usize].take() {
             self.connection.remove_stream(call.stream, Ended::Complete);
         }
         self.connection.has_room()
     }
 
-    pub(super) fn receive(&mut self, bytes: &[u8], now_ms: u64, parts: &mut Vec<Part>) -> Result<(), ConnectionError> {
+    /// `parts`: which call, and what came of it.
+    pub(super) fn receive(
+        &mut self,
+        bytes: &[u8],
+        now_ms: u64,
+        parts: &mut Vec<(u32, Part)>,
+    ) -> Result<(), ConnectionError> {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let mut at = 0;
         let mut may_send = false;
         while let Some(event) = self.connection.next(&self.dictionary, &input, &mut at, &mut self.list, now_ms)? {
             match event {
-                Event::Headers { end_stream, .. } => {
+                Event::Headers { slot, end_stream, .. } => {
                     if self.list.is_malformed() || self.list.is_oversize() {
-                        parts.push(Part::Broken);
+                        parts.push((slot, Part::Broken));
                     } else {
-                        parts.push(Part::Fields { fields: self.fields(), end: end_stream });
+                        parts.push((slot, Part::Fields { fields: self.fields(), end: end_stream }));
                     }
                 }
-                Event::Data { stream, end_stream, bytes, overhead, .. } => {
+                Event::Data { stream, slot, end_stream, bytes, overhead } => {
                     let received = bytes.len() as u32 + overhead;
                     if received > 0 && !end_stream {
                         self.connection.window_update(stream, received);
                     }
-                    parts.push(Part::Data { bytes: bytes.to_vec(), end: end_stream });
+                    parts.push((slot, Part::Data { bytes: bytes.to_vec(), end: end_stream }));
                 }
-                Event::Reset { code, .. } => parts.push(Part::Reset(code)),
-                Event::StreamError { .. } => parts.push(Part::Broken),
+                Event::Reset { slot, code } => parts.push((slot, Part::Reset(code))),
+                Event::StreamError { slot, .. } => parts.push((slot, Part::Broken)),
                 Event::GoAway { last, code } => {
-                    if self.call.as_ref().is_none_or(|call| call.stream > last) {
-                        parts.push(Part::Left(code));
+                    for which in [MAIN, BESIDE] {
+                        if self.calls[which as usize].as_ref().is_some_and(|call| call.stream > last) {
+                            parts.push((which, Part::Left(code)));
+                        }
+                    }
+                    if self.calls[MAIN as usize].is_none() {
+                        parts.push((MAIN, Part::Left(code)));
                     }
                 }
-                Event::StreamWindow { increment, .. } => {
-                    self.widen(i64::from(increment));
+                Event::StreamWindow { slot, increment } => {
+                    self.calls[slot as usize].iter_mut().for_each(|call| call.window += i64::from(increment));
                     may_send = true;
                 }
                 Event::Settings { window_change } => {
-                    self.widen(window_change);
+                    self.calls.iter_mut().flatten().for_each(|call| call.window += window_change);
                     may_send = true;
                 }
                 Event::ConnectionWindow => may_send = true,
@@ -147,25 +163,20 @@ impl Client {
         Ok(())
     }
 
-    fn widen(&mut self, change: i64) {
-        if let Some(call) = &mut self.call {
-            call.window += change;
-        }
-    }
-
-    /// As much of the body as the windows leave room for.
+    /// As much of the bodies as the windows leave room for.
     fn send(&mut self) {
-        let Some(call) = &mut self.call else { return };
-        while !call.unsent.is_empty() {
-            let room = call.window.min(i64::from(self.connection.send_window)).max(0) as usize;
-            let length = room.min(call.unsent.len()).min(LARGEST_FRAME);
-            if length == 0 {
-                return;
+        for call in self.calls.iter_mut().flatten() {
+            while !call.unsent.is_empty() {
+                let room = call.window.min(i64::from(self.connection.send_window)).max(0) as usize;
+                let length = room.min(call.unsent.len()).min(LARGEST_FRAME);
+                if length == 0 {
+                    break;
+                }
+                let rest = call.unsent.split_off(length);
+                self.connection.data(call.stream, rest.is_empty(), &call.unsent);
+                call.window -= length as i64;
+                call.unsent = rest;
             }
-            let rest = call.unsent.split_off(length);
-            self.connection.data(call.stream, rest.is_empty(), &call.unsent);
-            call.window -= length as i64;
-            call.unsent = rest;
         }
     }
 

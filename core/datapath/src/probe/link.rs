@@ -55,6 +55,11 @@ impl Link {
         self.session.as_mut().is_some_and(|session| session.again(plan))
     }
 
+    /// Asks whether a watched server is alive, to be driven at once; false: there is no asking on this connection.
+    pub(super) fn ask_beside(&mut self, plan: &Plan) -> bool {
+        self.session.as_mut().is_some_and(|session| session.ask_beside(plan))
+    }
+
     /// Does all that can be done without waiting.
     pub(super) fn drive(&mut self, plan: &Plan, dictionary: &Rc<Dictionary>, now_ms: u64, found: &mut Vec<Found>) {
         if let Err(finding) = self.step(plan, dictionary, now_ms, found) {

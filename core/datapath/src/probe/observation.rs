@@ -33,6 +33,24 @@ pub enum Outcome {
     Closed,
 }
 
+/// All of them, in order.
+pub(super) const OUTCOMES: [Outcome; 14] = [
+    Outcome::Serving,
+    Outcome::NotServing,
+    Outcome::ServiceUnknown,
+    Outcome::Unknown,
+    Outcome::Unimplemented,
+    Outcome::CallFailed,
+    Outcome::HttpStatus,
+    Outcome::Refused,
+    Outcome::Unreachable,
+    Outcome::ConnectTimeout,
+    Outcome::AnswerTimeout,
+    Outcome::TlsFailed,
+    Outcome::ProtocolError,
+    Outcome::Closed,
+];
+
 impl Outcome {
     /// The server itself said so.
     fn is_answer(self) -> bool {

@@ -3,11 +3,14 @@
 use super::document::{Kind, Request, Target, Tls};
 use super::health::{CHECK, WATCH};
 use super::messages::question;
+use super::observation::{OUTCOMES, Outcome};
 use crate::http1::is_valid_authority;
 use crate::http2::hpack::HeaderList;
 use crate::tls::{ClientSettings, probe_settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Targets of one request.
 const MOST_TARGETS: usize = 1_000;
@@ -27,6 +30,21 @@ pub enum Host {
     Unix(PathBuf),
 }
 
+impl Host {
+    /// Reads `host:port`, `[::1]:port` or `unix:///path`.
+    pub fn parse(text: &str) -> Result<Host, String> {
+        parse_host(text)
+    }
+
+    fn authority(&self) -> String {
+        match self {
+            Host::Address(address) => address.to_string(),
+            Host::Name(name, port) => format!("{name}:{port}"),
+            Host::Unix(_) => "localhost".into(),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub name: String,
@@ -34,6 +52,8 @@ pub struct Plan {
     pub host: Host,
     pub(super) tls: Option<ClientSettings>,
     authority: String,
+    /// The authority is that of the address.
+    follows_address: bool,
     path: String,
     /// Names in lower case; ours, then those that were asked for.
     fields: Vec<Field>,
@@ -44,6 +64,18 @@ pub struct Plan {
     pub(super) answer_timeout_ms: u64,
     pub(super) watch: bool,
     pub(super) interval_ms: u64,
+    pub(super) quiet_interval_ms: u64,
+    pub(super) jitter_percent: u64,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What all plans that were made of one by `at` have in common.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// There are no calls for these servers.
+    pub(super) quiet: AtomicBool,
+    /// Findings by `Outcome`.
+    pub(super) counts: [AtomicU64; OUTCOMES.len()],
 }
 
 /// Reads a request. Errors: every fault at once, as `targets[0].path: message`.
@@ -72,8 +104,13 @@ impl Plan {
         if let Err(message) = &host {
             note("address", message.clone());
         }
-        if !is_valid_authority(target.authority.as_bytes()) {
-            note("authority", format!("{:?} is no host with or without a port", target.authority));
+        let follows_address = target.authority.is_empty();
+        let authority = match &host {
+            Ok(host) if follows_address => host.authority(),
+            _ => target.authority.clone(),
+        };
+        if !follows_address && !is_valid_authority(authority.as_bytes()) {
+            note("authority", format!("{authority:?} is no host with or without a port"));
         }
         if target.service.len() > MOST_TEXT {
             note("service", format!("longer than {MOST_TEXT} bytes"));
@@ -94,10 +131,14 @@ impl Plan {
             ("connect_timeout_ms", target.connect_timeout_ms),
             ("answer_timeout_ms", target.answer_timeout_ms),
             ("interval_ms", target.interval_ms),
+            ("quiet_interval_ms", target.quiet_interval_ms),
         ] {
             if !(1..=DAY_MS).contains(&value) {
                 note(field, "more than nothing and no more than a day".into());
             }
+        }
+        if target.jitter_percent > 100 {
+            note("jitter_percent", "no more than 100".into());
         }
         let tls = target.tls.as_ref().map(|tls| settings(tls, target.kind, &format!("{place}.tls"))).transpose();
         match (host, tls) {
@@ -106,7 +147,8 @@ impl Plan {
                 kind: target.kind,
                 host,
                 tls,
-                authority: target.authority,
+                authority,
+                follows_address,
                 path: target.path,
                 fields,
                 question: question(&target.service, target.gzip),
@@ -116,6 +158,9 @@ impl Plan {
                 answer_timeout_ms: target.answer_timeout_ms,
                 watch: target.watch,
                 interval_ms: target.interval_ms,
+                quiet_interval_ms: target.quiet_interval_ms,
+                jitter_percent: target.jitter_percent,
+                shared: Arc::default(),
             }),
             (_, tls) => {
                 faults.extend(tls.err().into_iter().flatten());
@@ -124,9 +169,15 @@ impl Plan {
         }
     }
 
+    /// How many findings of a prober there were of each outcome, over all servers.
+    pub fn counts(&self) -> impl Iterator<Item = (Outcome, u64)> + '_ {
+        OUTCOMES.iter().zip(&self.shared.counts).map(|(&outcome, count)| (outcome, count.load(Relaxed)))
+    }
+
     /// The same question for another server; TLS sessions and certificates are shared.
     pub fn at(&self, name: &str, host: Host) -> Plan {
-        Plan { name: name.to_owned(), host, ..self.clone() }
+        let authority = if self.follows_address { host.authority() } else { self.authority.clone() };
+        Plan { name: name.to_owned(), host, authority, ..self.clone() }
     }
 
     /// Whether watching this target is done by `Watch`.

@@ -3,13 +3,19 @@
 //! A server keeps its connection between two Checks, and one that has `Watch` is only listened to, so a round costs little.
 //! Rounds are spread over the interval and scattered, or all servers of one kind would be asked by everybody at once.
 //!
+//! A server that is watched is asked by Check all the same, though seldom: its kernel goes on answering for a process that
+//! hangs. HTTP/2's PING would cost less, but gRPC servers end the connection of whoever sends one more often than every five
+//! minutes (GOAWAY with `too_many_pings`; gRFC A8). A Check that is answered in any way will do; what `Watch` says counts.
+//!
+//! Servers of a plan that is quiet (nobody calls them) rest longer between two rounds while they pass.
+//!
 //! What is told upwards is little too: a finding that differs from the last one, and that a server has been found healthy, or
 //! not, so often in a row that a threshold is reached. The thread decides nothing beyond that.
 
 use super::health::Found;
 use super::link::Link;
 use super::observation::{Finding, Observation, Outcome, Times};
-use super::plan::{Host, Plan};
+use super::plan::{Host, Plan, Shared};
 use crate::bytes::hash::random_seed;
 use crate::bytes::wheel::{Armed, Wheel};
 use crate::http2::hpack::Dictionary;
@@ -25,8 +31,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const WAKE: Token = Token(usize::MAX);
-/// First rounds are spread over no more than this, since whoever starts waits for them.
+/// First rounds are spread over no more than this, since whoever starts waits for them; and few servers over less.
 const FIRST_ROUND_MS: u64 = 1_000;
+const FIRST_ROUNDS_PER_MS: u64 = 10;
+/// Intervals from one Check of a watched server to the next.
+const ALIVE_ROUNDS: u64 = 5;
 /// A `Watch` that has ended is begun anew so soon, once; what fails then waits for its interval.
 const FIRST_BACKOFF_MS: u64 = 100;
 
@@ -36,8 +45,10 @@ pub struct Event {
     /// The one given to `set`.
     pub id: u64,
     pub observation: Observation,
-    /// How many times in a row the server has been found healthy, or not healthy for whatever reason.
+    /// How many times in a row the server has passed, or not passed for whatever reason.
     pub streak: u32,
+    /// `Watch` said so, and will say so only once.
+    pub watched: bool,
 }
 
 /// The streaks that are told although nothing has changed. 1: the first finding was enough.
@@ -48,8 +59,19 @@ pub struct Thresholds {
 }
 
 enum Order {
-    Set { id: u64, plan: Box<Plan>, address: Address, thresholds: Thresholds },
-    Remove { id: u64 },
+    Set {
+        id: u64,
+        plan: Box<Plan>,
+        address: Address,
+        thresholds: Thresholds,
+    },
+    Remove {
+        id: u64,
+    },
+    /// The servers of this plan rest no longer than their interval from now on.
+    Hasten {
+        shared: Arc<Shared>,
+    },
 }
 
 #[derive(Default)]
@@ -96,6 +118,13 @@ impl Prober {
         self.order(Order::Remove { id });
     }
 
+    /// Says whether there are no calls for the servers whose plans were made of `plan` by `at`.
+    pub fn set_quiet(&self, plan: &Plan, quiet: bool) {
+        if plan.shared.quiet.swap(quiet, Relaxed) && !quiet {
+            self.order(Order::Hasten { shared: plan.shared.clone() });
+        }
+    }
+
     /// What has been found since, the oldest first.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut *lock(&self.mailbox.events))
@@ -123,8 +152,16 @@ enum Phase {
     Resting,
     /// Under way; the time of `due_ms` is when it is given up.
     Asking,
-    /// `Watch` has answered, and says the next thing when it likes.
+    /// `Watch` has answered, and says the next thing when it likes. At `due_ms` it is asked whether it is alive.
     Watching,
+    /// That has been asked; the time of `due_ms` is when it is given up.
+    Reassuring,
+}
+
+impl Phase {
+    fn is_watching(self) -> bool {
+        matches!(self, Phase::Watching | Phase::Reassuring)
+    }
 }
 
 struct Server {
@@ -143,6 +180,30 @@ struct Server {
     armed: Armed,
     last: Option<Finding>,
     streak: u32,
+}
+
+impl Server {
+    /// Milliseconds from one round to the next.
+    fn interval_ms(&self) -> u64 {
+        let rests = self.plan.shared.quiet.load(Relaxed) && self.last.as_ref().is_some_and(passes);
+        if rests { self.plan.quiet_interval_ms.max(self.plan.interval_ms) } else { self.plan.interval_ms }
+    }
+
+    /// The same from one Check beside a Watch to the next.
+    fn alive_interval_ms(&self) -> u64 {
+        self.interval_ms().max(self.plan.interval_ms.saturating_mul(ALIVE_ROUNDS))
+    }
+
+    /// `at_ms`, varied by its share of `interval_ms`.
+    fn varied(&self, at_ms: u64, interval_ms: u64, random: u64) -> u64 {
+        let part = interval_ms / 100 * self.plan.jitter_percent + interval_ms % 100 * self.plan.jitter_percent / 100;
+        (at_ms + random % (2 * part).max(1)).saturating_sub(part)
+    }
+}
+
+/// A gRPC server without `grpc.health.v1` passes, as gRPC's own clients have it (gRFC A17): it answers, and cannot say more.
+fn passes(finding: &Finding) -> bool {
+    matches!(finding.outcome, Outcome::Serving | Outcome::Unimplemented)
 }
 
 struct Loop {
@@ -220,13 +281,15 @@ impl Loop {
                         self.free.push(slot);
                     }
                 }
+                Order::Hasten { shared } => self.hasten(&shared),
             }
         }
     }
 
     fn set(&mut self, id: u64, plan: Plan, address: Address, thresholds: Thresholds) {
         let now_ms = self.now_ms();
-        let due_ms = now_ms + self.next_random() % plan.interval_ms.min(FIRST_ROUND_MS);
+        let spread_ms = (1 + self.slots.len() as u64 / FIRST_ROUNDS_PER_MS).min(FIRST_ROUND_MS);
+        let due_ms = now_ms + self.next_random() % plan.interval_ms.min(spread_ms);
         let slot = *self.slots.entry(id).or_insert_with(|| {
             self.free.pop().unwrap_or_else(|| {
                 self.servers.push(None);
@@ -252,6 +315,24 @@ impl Loop {
         self.wheel.arm(&mut server.armed, slot, due_ms);
     }
 
+    fn hasten(&mut self, shared: &Arc<Shared>) {
+        let now_ms = self.now_ms();
+        for slot in 0..self.servers.len() {
+            let random = self.next_random();
+            let Some(server) = self.servers[slot].as_mut() else { continue };
+            let interval_ms = match server.phase {
+                Phase::Resting => server.plan.interval_ms,
+                Phase::Watching => server.plan.interval_ms.saturating_mul(ALIVE_ROUNDS),
+                Phase::Asking | Phase::Reassuring => continue,
+            };
+            if Arc::ptr_eq(&server.plan.shared, shared) && server.due_ms > now_ms + interval_ms {
+                server.due_ms = now_ms + random % interval_ms;
+                server.round_ms = server.due_ms;
+                self.wheel.arm(&mut server.armed, slot, server.due_ms);
+            }
+        }
+    }
+
     fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         self.random >> 33
@@ -260,19 +341,23 @@ impl Loop {
     /// A server's entry in the wheel has come up.
     fn wake(&mut self, slot: usize, tick: u64, now_ms: u64) {
         let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
-        if !server.armed.take(tick) || server.phase == Phase::Watching {
+        if !server.armed.take(tick) {
             return;
         }
         if server.due_ms > now_ms {
             self.wheel.arm(&mut server.armed, slot, server.due_ms);
             return;
         }
-        if server.phase == Phase::Asking {
-            let finding = match &server.link {
-                Some(link) => link.expired(&server.plan),
-                None => Finding::new(Outcome::ConnectTimeout, "no connection"),
-            };
-            return self.conclude(slot, finding, now_ms);
+        match server.phase {
+            Phase::Asking | Phase::Reassuring => {
+                let finding = match &server.link {
+                    Some(link) => link.expired(&server.plan),
+                    None => Finding::new(Outcome::ConnectTimeout, "no connection"),
+                };
+                return self.conclude(slot, finding, now_ms);
+            }
+            Phase::Watching => return self.reassure(slot, now_ms),
+            Phase::Resting => {}
         }
         server.times = Times { began_ms: now_ms, ..Times::default() };
         server.phase = Phase::Asking;
@@ -280,6 +365,21 @@ impl Loop {
         if server.reused {
             self.drive(slot, now_ms);
         } else {
+            self.connect(slot, now_ms);
+        }
+    }
+
+    /// Asks a watched server by Check whether it is alive.
+    fn reassure(&mut self, slot: usize, now_ms: u64) {
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        if server.link.as_mut().is_some_and(|link| link.ask_beside(&server.plan)) {
+            server.phase = Phase::Reassuring;
+            self.rearm(slot, |server| now_ms + server.plan.answer_timeout_ms);
+            self.drive(slot, now_ms);
+        } else {
+            // A server that is leaving takes no call here, and one that allows one call has it: another connection tells.
+            server.times = Times { began_ms: now_ms, ..Times::default() };
+            server.phase = Phase::Asking;
             self.connect(slot, now_ms);
         }
     }
@@ -325,10 +425,14 @@ impl Loop {
             let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
             match one {
                 Found::Now(finding) => {
-                    server.times.answered_ms = (server.phase == Phase::Asking).then_some(now_ms);
-                    server.phase = Phase::Watching;
-                    self.tell(slot, finding);
+                    let is_first = server.phase == Phase::Asking;
+                    server.times.answered_ms = is_first.then_some(now_ms);
+                    self.tell(slot, finding, true);
+                    if is_first {
+                        self.watch_on(slot, now_ms);
+                    }
                 }
+                Found::Alive => self.watch_on(slot, now_ms),
                 // An idle connection that ends is no finding: the next round makes another.
                 Found::Last(_) if server.phase == Phase::Resting => server.link = None,
                 Found::Last(finding) if server.reused && finding.outcome == Outcome::Closed => {
@@ -340,6 +444,15 @@ impl Loop {
         }
     }
 
+    /// Listens until it is time to ask whether the server is alive.
+    fn watch_on(&mut self, slot: usize, now_ms: u64) {
+        let random = self.next_random();
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        server.phase = Phase::Watching;
+        let interval_ms = server.alive_interval_ms();
+        self.rearm(slot, |server| server.varied(now_ms + interval_ms, interval_ms, random));
+    }
+
     /// The end of a round.
     fn conclude(&mut self, slot: usize, finding: Finding, now_ms: u64) {
         let scatter = self.next_random();
@@ -348,39 +461,44 @@ impl Loop {
         if server.watches || finding.grpc_status.is_none() {
             server.link = None;
         }
-        let was_watching = std::mem::replace(&mut server.phase, Phase::Resting) == Phase::Watching;
+        let was_watching = std::mem::replace(&mut server.phase, Phase::Resting).is_watching();
         if server.watches && finding.outcome == Outcome::Unimplemented {
             // Without Watch it is asked by Check, and only one that lacks that too is without health.
             server.watches = false;
             return self.rearm(slot, |_| now_ms);
         }
-        let interval = server.plan.interval_ms;
-        // Rounds keep their beat, a tenth to either side, however long the answers take.
+        if !finding.is_answer() {
+            // What answers next may be another server, and have Watch.
+            server.watches = server.plan.has_watch();
+        }
+        self.tell(slot, finding, false);
+        let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        let interval = server.interval_ms();
+        // Rounds keep their beat, however long the answers take.
         server.round_ms += interval;
         if server.round_ms <= now_ms {
             server.round_ms = now_ms + interval;
         }
-        let tenth = interval / 10;
-        let mut due_ms = (server.round_ms + scatter % (2 * tenth).max(1)).saturating_sub(tenth);
+        let mut due_ms = server.varied(server.round_ms, interval, scatter);
         if was_watching {
             due_ms = now_ms + FIRST_BACKOFF_MS.min(interval) + scatter % FIRST_BACKOFF_MS;
             server.round_ms = due_ms;
         }
         self.rearm(slot, |_| due_ms);
-        self.tell(slot, finding);
     }
 
     /// Puts an event down if it is news, or if the threshold is reached.
-    fn tell(&mut self, slot: usize, finding: Finding) {
+    fn tell(&mut self, slot: usize, finding: Finding, watched: bool) {
         let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
+        server.plan.shared.counts[finding.outcome as usize].fetch_add(1, Relaxed);
         let is_new = server.last.as_ref() != Some(&finding);
-        let healthy = finding.outcome == Outcome::Serving;
-        let was_healthy = server.last.as_ref().map(|last| last.outcome == Outcome::Serving);
+        let healthy = passes(&finding);
+        let was_healthy = server.last.as_ref().map(passes);
         server.streak = if was_healthy == Some(healthy) { server.streak.saturating_add(1) } else { 1 };
         let threshold = if healthy { server.thresholds.healthy } else { server.thresholds.unhealthy };
         if is_new || server.streak == threshold {
             let observation = Observation::new(&server.plan.name, finding.clone(), Some(&server.address), server.times);
-            self.told.push(Event { id: server.id, observation, streak: server.streak });
+            self.told.push(Event { id: server.id, observation, streak: server.streak, watched });
         }
         if is_new {
             server.last = Some(finding);

@@ -225,6 +225,7 @@ impl Engine<'_> {
                     self.observe(index, finding)?;
                     self.attempts[index].answered = true;
                 }
+                Found::Alive => {}
                 Found::Last(finding) => return self.fail(index, finding),
             }
         }

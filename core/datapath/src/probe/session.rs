@@ -4,7 +4,7 @@ use super::document::Kind;
 use super::get;
 use super::health::{Found, HealthCall, broken};
 use super::http1;
-use super::http2::Client;
+use super::http2::{BESIDE, Client, MAIN, Part};
 use super::observation::{Finding, Outcome};
 use super::plan::Plan;
 use crate::http2::hpack::Dictionary;
@@ -24,6 +24,8 @@ enum Protocol {
         client: Box<Client>,
         /// None: GET.
         call: Option<HealthCall>,
+        /// A Check beside a Watch that has answered: whoever answers that is alive, whatever it says.
+        beside: Option<HealthCall>,
         greeting: Vec<u8>,
     },
 }
@@ -51,6 +53,7 @@ impl Session {
             Some(true) => Protocol::Http2 {
                 client: Box::new(Client::new(dictionary.clone(), now_ms)),
                 call: (plan.kind == Kind::Grpc).then(|| HealthCall::new(watch, plan.gzip)),
+                beside: None,
                 greeting: Vec::new(),
             },
         };
@@ -65,12 +68,23 @@ impl Session {
     /// Prepares another Check after one that has been answered; false: the connection cannot take it.
     pub(super) fn again(&mut self, plan: &Plan) -> bool {
         let Protocol::Http2 { client, call: Some(call), .. } = &mut self.protocol else { return false };
-        if !self.over || self.spent || !client.let_go() {
+        if !self.over || self.spent || !client.let_go(MAIN) {
             return false;
         }
         *call = HealthCall::new(false, plan.gzip);
         (self.asked, self.over) = (false, false);
         true
+    }
+
+    /// Asks by Check whether a watched server is alive: `Found::Alive` follows. False: the connection cannot take it.
+    pub(super) fn ask_beside(&mut self, plan: &Plan) -> bool {
+        let Protocol::Http2 { client, beside, .. } = &mut self.protocol else { return false };
+        let asked =
+            !self.over && beside.is_none() && client.ask(BESIDE, &plan.health_fields(false), Some(&plan.question));
+        if asked {
+            *beside = Some(HealthCall::new(false, plan.gzip));
+        }
+        asked
     }
 
     /// To be called when the connection is there, and after each `receive`.
@@ -90,7 +104,7 @@ impl Session {
                     Some(_) => (plan.health_fields(watch), Some(&plan.question[..])),
                     None => (plan.get_fields(), None),
                 };
-                if !client.ask(&fields, body) {
+                if !client.ask(MAIN, &fields, body) {
                     found.push(Found::Last(Finding::new(
                         Outcome::Closed,
                         "the server takes no call on a new connection",
@@ -118,7 +132,7 @@ impl Session {
             Protocol::Http1 { response, .. } => {
                 found.extend(response.take(bytes, &plan.expected_statuses).map(Found::Last));
             }
-            Protocol::Http2 { client, call, greeting } => {
+            Protocol::Http2 { client, call, beside, greeting } => {
                 if !client.is_settled() {
                     let room = GREETING.saturating_sub(greeting.len()).min(bytes.len());
                     greeting.extend_from_slice(&bytes[..room]);
@@ -129,10 +143,11 @@ impl Session {
                     self.spent |= outcome.is_err();
                     return;
                 }
-                for part in parts {
-                    match call {
-                        Some(call) => call.take(part, found),
-                        None => get::take(part, &plan.expected_statuses, found),
+                for (which, part) in parts {
+                    match (which, &mut *call) {
+                        (MAIN, Some(call)) => call.take(part, found),
+                        (MAIN, None) => get::take(part, &plan.expected_statuses, found),
+                        _ => take_beside(client, beside, part, found),
                     }
                 }
                 if let Err(error) = outcome {
@@ -151,6 +166,17 @@ impl Session {
             found.truncate(at + 1);
             self.over = true;
         }
+    }
+}
+
+fn take_beside(client: &mut Client, beside: &mut Option<HealthCall>, part: Part, found: &mut Vec<Found>) {
+    let Some(call) = beside else { return };
+    let mut ended = Vec::new();
+    call.take(part, &mut ended);
+    if !ended.is_empty() {
+        *beside = None;
+        client.let_go(BESIDE);
+        found.push(Found::Alive);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::backend::compile_backend;
 use super::document::{self, Document, Limits};
+use super::retries::Retries;
 use super::{Address, Backend};
+use crate::admission::rate_limit::{self, Applied};
 use crate::authenticate::decide::{Authenticator, CompiledAccess};
 use crate::authenticate::store::KeyStore;
 use crate::route::table::Table;
@@ -35,11 +37,20 @@ pub struct Snapshot {
     /// By the table's numbers of methods and routes.
     pub method_access: Vec<CompiledAccess>,
     pub route_access: Vec<CompiledAccess>,
+    /// By their numbers in the document.
+    pub rate_limits: Vec<Applied>,
+    /// Whether any route or method names one.
+    pub limits_rates: bool,
+    /// By the table's numbers of methods and routes.
+    method_limits: Vec<Box<[Applied]>>,
+    route_limits: Vec<Box<[Applied]>>,
     pub hold_timeout_ms: u64,
     pub max_held: usize,
     /// A plain proxy: every request goes to this backend, unread.
     pub only_backend: Option<u32>,
     pub only_timeout_ms: u64,
+    /// Where requests have a policy of retries or limits that have to be watched.
+    pub(crate) retries: Option<Retries>,
     pub access_log: document::AccessLog,
     /// Query parameters that hold tokens.
     pub secret_parameters: Vec<String>,
@@ -64,7 +75,21 @@ impl Snapshot {
             .map(|(index, backend)| Arc::new(compile_backend(backend, &format!("backends[{index}]"), &mut faults)))
             .collect();
         let (descriptors, table) = compile_table(&document, &mut faults);
-        let authenticator = take(Authenticator::compile(&document.authentication), &mut faults);
+        let mut authenticator = take(Authenticator::compile(&document.authentication), &mut faults);
+        let kept = former.map_or(&[][..], |former| &former.rate_limits);
+        let (rate_limits, claims) = rate_limit::compile(&document.rate_limits, kept, &mut faults);
+        if let Some(authenticator) = &mut authenticator {
+            authenticator.tell_apart_by(claims);
+        }
+        let mut limits_of =
+            |path: String, names: &[String]| rate_limit::select(&rate_limits, names, &path, &mut faults);
+        let methods = document.methods.iter().enumerate();
+        let method_limits: Vec<_> =
+            methods.map(|(index, method)| limits_of(format!("methods[{index}]"), &method.rate_limits)).collect();
+        let routes = document.routes.iter().enumerate();
+        let route_limits: Vec<_> =
+            routes.map(|(index, route)| limits_of(format!("routes[{index}]"), &route.rate_limits)).collect();
+        let limits_rates = method_limits.iter().chain(&route_limits).any(|limits| !limits.is_empty());
         let (mut method_access, mut route_access) = (Vec::new(), Vec::new());
         if let Some(authenticator) = &authenticator {
             for (index, method) in document.methods.iter().enumerate() {
@@ -79,6 +104,7 @@ impl Snapshot {
         let method_timeouts_ms = document.methods.iter().map(|method| method.timeout_ms).collect();
         let route_timeouts_ms: Vec<(u64, u64)> =
             document.routes.iter().map(|route| (route.timeout_ms, route.idle_timeout_ms)).collect();
+        let retries = Retries::compile(&document, &backends, &mut faults);
         let listeners = compile_listeners(document.listeners, &mut faults);
         check_limits(&document.limits, &mut faults);
         let (Some((descriptors, table)), Some(authenticator), true) =
@@ -98,8 +124,9 @@ impl Snapshot {
             listeners,
             xff_trusted_hops: document.xff_trusted_hops,
             healthz_path: document.healthz_path,
-            only_backend: table.only_backend().filter(|_| plain && open && patient),
+            only_backend: table.only_backend().filter(|_| plain && open && patient && !limits_rates),
             only_timeout_ms: route_timeouts_ms.first().map_or(0, |&(timeout_ms, _)| timeout_ms),
+            retries,
             descriptors,
             table,
             rejects_unknown: document.unknown_methods == document::UnknownMethods::Reject,
@@ -107,6 +134,10 @@ impl Snapshot {
             authenticator,
             method_access,
             route_access,
+            rate_limits,
+            limits_rates,
+            method_limits,
+            route_limits,
             hold_timeout_ms: document.authentication.hold_timeout_ms,
             max_held: document.authentication.max_held as usize,
             access_log: document.access_log,
@@ -138,6 +169,16 @@ impl Snapshot {
     /// The window that streams get: what one may cost, less what its connection's output buffer may hold of it.
     pub fn stream_window(&self) -> u32 {
         self.limits.stream_window_bytes.saturating_sub(OUTPUT_SHARE).max(SMALLEST_WINDOW)
+    }
+
+    /// The rate limits of a request's route, then those of its method, each once.
+    pub fn limits(&self, method: Option<u32>, route: Option<u32>) -> impl Iterator<Item = &Applied> + Clone {
+        fn named(all: &[Box<[Applied]>], index: Option<u32>) -> &[Applied] {
+            index.and_then(|index| all.get(index as usize)).map_or(&[], |limits| limits)
+        }
+        let (route, method) = (named(&self.route_limits, route), named(&self.method_limits, method));
+        let again = |own: &&Applied| route.iter().any(|other| Arc::ptr_eq(&own.limit, &other.limit));
+        route.iter().chain(method.iter().filter(move |own| !again(own)))
     }
 
     pub fn idle_timeout_ms(&self, route: Option<u32>) -> u64 {

@@ -4,6 +4,7 @@ mod address;
 mod backend;
 mod compile;
 pub mod document;
+mod retries;
 
 pub use address::Address;
 pub use backend::{Backend, Endpoint, compile_endpoints};

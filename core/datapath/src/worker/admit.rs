@@ -82,6 +82,7 @@ impl Worker {
             if self.shared.draining.load(Relaxed) && facts.grpc && path == HEALTH_CHECK {
                 return Err(Stopped::Draining);
             }
+            self.watch_if_asked(slot, &snapshot, None, Some(0), backend);
             return Ok(self.admitted(&snapshot, backend, None));
         }
         let Resolved { found, query, binding } = match found {
@@ -93,8 +94,12 @@ impl Worker {
             Some(access) => self.authenticate(&snapshot, access, facts, list, query.as_deref(), may_wait)?,
             None => None,
         };
+        self.exchanges[slot].method = found.method.map_or(0, |index| index + 1);
+        if snapshot.limits_rates {
+            self.charge(slot, &snapshot, facts, found, caller.as_deref(), list)?;
+        }
+        self.watch_if_asked(slot, &snapshot, found.method, found.route, found.backend);
         let exchange = &mut self.exchanges[slot];
-        exchange.method = found.method.map_or(0, |index| index + 1);
         let timeout_ms = snapshot.timeout_ms(found.method, found.route, binding.is_some());
         let idle_timeout_ms = snapshot.idle_timeout_ms(found.route);
         exchange.idle_timeout_ms = idle_timeout_ms;

@@ -29,6 +29,12 @@ mod code {
     pub(super) const UNAUTHENTICATED: u8 = 16;
 }
 
+/// Milliseconds after which a gRPC client may retry, or -1 (gRFC A6); the same for HTTP, in seconds (RFC 9110).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+const RETRY_AFTER: &str = "retry-after";
+/// Refused by an overloaded backend, a client comes again after one to three times as long.
+const PUSHBACK_MS: u64 = 100;
+
 const fn answer(status: u16, grpc_status: u8, reason: Reason, message: &'static str) -> Answer {
     Answer { status, grpc_status, message: Cow::Borrowed(message), reason, extra: None }
 }
@@ -40,6 +46,8 @@ pub(super) const NO_ENDPOINT: Answer =
     answer(503, code::UNAVAILABLE, "no-endpoint", "no healthy upstream: the backend has no endpoints");
 pub(super) const QUEUE_FULL: Answer =
     answer(503, code::UNAVAILABLE, "queue-full", "upstream overflow: too many requests wait for a connection");
+pub(super) const TOO_MANY_REQUESTS: Answer =
+    answer(503, code::UNAVAILABLE, "too-many-requests", "upstream overflow: too many requests to this backend");
 pub(super) const CONNECT_FAILED: Answer =
     answer(503, code::UNAVAILABLE, "connect-failure", "upstream connect error: connection failure");
 pub(super) const UPSTREAM_CLOSED: Answer =
@@ -54,6 +62,8 @@ pub(super) const BUFFER_FULL: Answer =
     answer(503, code::RESOURCE_EXHAUSTED, "buffer-full", "the gateway's buffers are full");
 pub(super) const DEADLINE: Answer =
     answer(504, code::DEADLINE_EXCEEDED, "deadline-exceeded", "the call's deadline has passed");
+pub(super) const PER_TRY_TIMEOUT: Answer =
+    answer(504, code::DEADLINE_EXCEEDED, "per-try-timeout", "upstream request timeout: no response headers in time");
 pub(super) const BAD_REQUEST: Answer = answer(400, code::INTERNAL, "bad-request", "The request is malformed");
 pub(super) const HEAD_TIMEOUT: Answer =
     answer(408, code::UNAVAILABLE, "header-timeout", "The request's head did not arrive in time");
@@ -73,6 +83,35 @@ pub(super) const HOLD_FULL: Answer = answer(401, code::UNAUTHENTICATED, "too-man
 pub(super) const HEALTHY: Answer = answer(200, 0, "", "OK");
 pub(super) const DRAINING: Answer = answer(503, code::UNAVAILABLE, "draining", "the gateway is draining");
 pub(super) const NOT_SERVING: Answer = answer(503, code::UNAVAILABLE, "draining", "NOT_SERVING");
+
+/// A rate limit is exceeded. Who waits for less than a minute is told when to come again.
+pub(super) fn rate_limited(limit: &str, wait_ns: u64, grpc: bool) -> Answer {
+    const MINUTE_MS: u64 = 60_000;
+    let extra = match (grpc, wait_ns.div_ceil(1_000_000)) {
+        (true, ms @ ..=MINUTE_MS) => (PUSHBACK, ms.to_string()),
+        (true, _) => (PUSHBACK, "-1".to_owned()),
+        (false, ms) => (RETRY_AFTER, ms.div_ceil(1_000).to_string()),
+    };
+    Answer {
+        status: 429,
+        grpc_status: code::RESOURCE_EXHAUSTED,
+        message: format!("too many requests: rate limit \"{limit}\"").into(),
+        reason: "rate-limited",
+        extra: Some(extra),
+    }
+}
+
+/// The backend has as many calls under way as it can take. `spread` is any number: not all shall come again at once.
+pub(super) fn overloaded(spread: u64, grpc: bool) -> Answer {
+    let pushback_ms = PUSHBACK_MS + spread % (2 * PUSHBACK_MS);
+    Answer {
+        status: 503,
+        grpc_status: code::UNAVAILABLE,
+        message: "the backend is overloaded".into(),
+        reason: "overloaded",
+        extra: Some(if grpc { (PUSHBACK, pushback_ms.to_string()) } else { (RETRY_AFTER, "1".to_owned()) }),
+    }
+}
 
 pub(super) fn wrong_method(template: &str, allowed: &[&[u8]]) -> Answer {
     let message = format!(
@@ -264,7 +303,11 @@ impl Worker {
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
         }
+        let watched = exchange.tries.is_some();
         self.drop_pending(slot, UPSTREAM);
         self.drop_upstream_stream(half, code);
+        if watched {
+            self.settle_tries(slot);
+        }
     }
 }

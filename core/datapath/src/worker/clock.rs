@@ -1,16 +1,19 @@
 //! The time, read once in each turn of the loop.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often the wall clock is read.
 const UNIX_EVERY_MS: u64 = 100;
 /// What the clock shows at the beginning: 0 means "never" wherever a time is kept.
 const FIRST: Duration = Duration::from_secs(1);
+/// When the first worker began. All workers count from there: what they share has times too.
+static START: OnceLock<Instant> = OnceLock::new();
 
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
-    /// Nanoseconds and milliseconds since a second before the worker began; they never go backwards.
+    /// Nanoseconds and milliseconds since a second before the first worker began; they never go backwards.
     pub(crate) now_ns: u64,
     pub(crate) now_ms: u64,
     /// Seconds since 1970, for tokens and the `date` field.
@@ -21,7 +24,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new() -> Self {
         let mut clock = Clock {
-            start: Instant::now(),
+            start: *START.get_or_init(Instant::now),
             now_ns: 0,
             now_ms: 0,
             unix: 0,

@@ -7,6 +7,7 @@ use crate::http1::write_interim;
 use crate::http2;
 use crate::http2::hpack::{Dictionary, Field, HeaderList};
 use crate::tls::Transport;
+use crate::upstream::Place;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -90,6 +91,8 @@ pub(crate) struct Connection {
     /// When the grace period ends, whatever is open. 0: never.
     pub(crate) end_ms: u64,
     pub(crate) requests: u64,
+    /// Its place among its backend's connections.
+    pub(crate) place: Option<Place>,
 }
 
 impl Connection {
@@ -124,6 +127,7 @@ impl Connection {
             drained: false,
             end_ms: 0,
             requests: 0,
+            place: None,
         }
     }
 

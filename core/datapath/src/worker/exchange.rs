@@ -1,6 +1,7 @@
 //! A request and its response while they are under way: a stream of a client's connection, joined to one of a backend's.
 
 use super::transcoding::Transcoding;
+use super::tries::Tries;
 use crate::authenticate::cache::Caller;
 use crate::bytes::wheel::Armed;
 use crate::http2::hpack::HeaderList;
@@ -91,8 +92,12 @@ pub(crate) enum Phase {
     Collecting,
     /// Waits for a connection to its backend.
     Queued,
+    /// Waits before it is sent again.
+    BackingOff,
     /// Joined to an upstream stream.
     Joined,
+    /// A second attempt of another exchange.
+    Hedge,
     /// Answered by us; the rest of the answer is being sent.
     Answered,
 }
@@ -118,6 +123,9 @@ pub(crate) struct Exchange {
     /// The answer to HEAD has no body.
     pub(crate) is_head: bool,
     pub(crate) attempts: u32,
+    pub(crate) tries: Option<Box<Tries>>,
+    /// The exchange that this one is a hedge of.
+    pub(crate) hedge_of: u32,
     pub(crate) started_ns: u64,
     /// In the worker's milliseconds; 0: none.
     pub(crate) deadline_ms: u64,
@@ -129,6 +137,10 @@ pub(crate) struct Exchange {
     /// 255: none was seen.
     pub(crate) grpc_status: u8,
     pub(crate) reason: Reason,
+    /// The rate limit that refused it.
+    pub(crate) limit: Option<Arc<str>>,
+    /// When it was let in to its backend, whose calls are counted; 0: it is not counted, or not any more.
+    pub(crate) entered_ns: u64,
 }
 
 /// The worker's exchanges: a slab whose slots are used again, the last one freed first, so that they stay in cache.
@@ -159,6 +171,8 @@ impl Exchanges {
             grpc: false,
             is_head: false,
             attempts: 0,
+            tries: None,
+            hedge_of: NONE,
             started_ns: 0,
             deadline_ms: 0,
             idle_timeout_ms: 0,
@@ -168,6 +182,8 @@ impl Exchanges {
             status: 0,
             grpc_status: u8::MAX,
             reason: "",
+            limit: None,
+            entered_ns: 0,
         });
         (self.slots.len() - 1) as u32
     }
@@ -187,6 +203,11 @@ impl Exchanges {
 
     pub(crate) fn current_live(&mut self, slot: u32) -> Option<&mut Exchange> {
         self.slots.get_mut(slot as usize).filter(|exchange| exchange.live)
+    }
+
+    /// The pools of calls that their limiters count.
+    pub(crate) fn entered(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().filter(|exchange| exchange.live && exchange.entered_ns != 0).map(|exchange| exchange.pool)
     }
 
     /// Bytes that the live exchanges took from the process's budget.

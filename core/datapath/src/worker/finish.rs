@@ -1,12 +1,12 @@
 //! Endings: of exchanges, by either side or by us, and of connections.
 
 use super::connection::{Protocol, Side, Stage};
-use super::exchange::{CLIENT, Half, NONE, Pending, UPSTREAM};
+use super::exchange::{CLIENT, Half, NONE, UPSTREAM};
 use super::{Key, Worker, answer};
 use crate::bytes::wheel::Armed;
 use crate::http2::{ConnectionError, Ended, ErrorCode};
 use crate::observe::counters::Counter;
-use crate::snapshot::document::RetryOn;
+use crate::upstream::retry::Failure;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How long a connection rests that refused a stream.
@@ -58,6 +58,9 @@ impl Worker {
         if let Some(transcoding) = self.exchanges[slot].transcoding.take() {
             self.shared.refund(transcoding.collected());
         }
+        if let Some(tries) = self.exchanges[slot].tries.take() {
+            self.end_tries(tries);
+        }
         self.exchanges.release(slot);
         self.close_if_drained(client.connection);
     }
@@ -95,12 +98,16 @@ impl Worker {
     }
 
     #[inline]
-    fn forget_upstream_stream(&mut self, half: Half) {
+    pub(super) fn forget_upstream_stream(&mut self, half: Half) {
         let Some(connection) = self.connections.get(half.connection) else { return };
         let Side::Upstream { pool, .. } = connection.side else { return };
+        let mut left = 0;
         if let Some(http2) = connection.http2() {
+            left = http2.stream_count();
             http2.remove_stream(half.stream, Ended::Complete);
+            left -= http2.stream_count();
         }
+        self.pools[pool as usize].closed(left);
         if !self.pools[pool as usize].queue.is_empty() {
             self.drain_queue(pool);
         }
@@ -148,7 +155,16 @@ impl Worker {
             // Its response is whole; it only wants no more of the request.
             return;
         }
-        if code == ErrorCode::REFUSED_STREAM && self.may_retry(slot, RetryOn::RefusedStream) {
+        if self.lose_hedge(slot) {
+            return;
+        }
+        if code != ErrorCode::REFUSED_STREAM {
+            if !half.headed && self.retry(slot, Failure::Reset) {
+                return;
+            }
+        } else if self.take_over(slot) {
+            return;
+        } else if self.may_retry(slot, Failure::RefusedStream).is_some() {
             self.dispatch_refused(slot);
             return;
         }
@@ -165,48 +181,6 @@ impl Worker {
         let others = connection.stream_count().saturating_sub(1);
         self.pools[pool as usize].endpoints[endpoint as usize].refused(others as u32, now_ms);
         self.wheel.arm(&mut Armed::default(), Key::Pool(pool), now_ms + REFUSED_REST_MS);
-    }
-
-    /// Sends the request again if that is safe, allowed and possible. The exchange must have left its stream.
-    fn retry(&mut self, slot: u32, condition: RetryOn) -> bool {
-        let may = self.may_retry(slot, condition);
-        if may {
-            self.dispatch(slot);
-        }
-        may
-    }
-
-    /// Makes the request ready to be sent again, if that is safe, allowed and possible.
-    fn may_retry(&mut self, slot: u32, condition: RetryOn) -> bool {
-        let exchange = &mut self.exchanges[slot];
-        let Some(pool) = self.pools.get(exchange.pool as usize) else { return false };
-        let Some(head) = &exchange.head else { return false };
-        if !head.replayable
-            || exchange.attempts >= pool.backend.retry_attempts
-            || !pool.backend.retry_on.contains(&condition)
-        {
-            return false;
-        }
-        exchange.attempts += 1;
-        let counter = match condition {
-            RetryOn::RefusedStream => Counter::RetriesRefused,
-            RetryOn::ConnectFailure => Counter::RetriesConnect,
-            RetryOn::Reset => Counter::RetriesReset,
-        };
-        self.mailbox.stats.counters.add(counter, 1);
-        let body = head.body.clone();
-        let end = exchange.sides[CLIENT].ended;
-        let unsent = exchange.pending[UPSTREAM].as_ref().map_or(0, |pending| pending.left());
-        self.drop_pending(slot, UPSTREAM);
-        if !body.is_empty() {
-            if !self.shared.charge(body.len(), self.snapshot.limits.max_buffer_bytes) {
-                return false;
-            }
-            let credited = body.len() - unsent;
-            let pending = Pending { data: body, position: 0, credited, end, trailers: None };
-            self.exchanges[slot].pending[UPSTREAM] = Some(Box::new(pending));
-        }
-        true
     }
 
     /// A peer broke a rule on one stream.
@@ -232,7 +206,9 @@ impl Worker {
             let half = std::mem::replace(&mut self.exchanges[slot].sides[UPSTREAM], Half::ABSENT);
             self.exchanges[slot].sides[UPSTREAM].headed = half.headed;
             self.forget_upstream_stream(half);
-            self.fail(slot, answer::BAD_RESPONSE);
+            if !self.lose_hedge(slot) && (half.headed || !self.take_over(slot)) {
+                self.fail(slot, answer::BAD_RESPONSE);
+            }
         }
         result
     }
@@ -244,10 +220,11 @@ impl Worker {
         let Some(http2) = connection.http2() else { return };
         let lost: Vec<u32> = http2.streams().filter(|&(stream, _)| stream > last).map(|(_, slot)| slot).collect();
         self.pools[pool as usize].endpoints[endpoint as usize].connections.retain(|&held| held != slot);
+        self.lost(pool, endpoint);
         for exchange in lost {
             let half = std::mem::replace(&mut self.exchanges[exchange].sides[UPSTREAM], Half::ABSENT);
             self.forget_upstream_stream(half);
-            if !self.retry(exchange, RetryOn::RefusedStream) {
+            if !self.lose_hedge(exchange) && !self.retry(exchange, Failure::RefusedStream) {
                 self.fail(exchange, answer::UPSTREAM_CLOSED);
             }
         }
@@ -325,16 +302,20 @@ impl Worker {
         }
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let _ = self.poll.registry().deregister(connection.transport.stream_mut());
+        connection.place = None;
         let streams = connection.exchanges();
         if connection.ready {
             self.count(Counter::UpstreamConnectionsClosed);
+        }
+        if let Side::Upstream { pool, .. } = connection.side {
+            self.pools[pool as usize].closed(streams.len());
         }
         self.leave_pool(slot, connection.side, connection.ready);
         for exchange in streams {
             let half = &mut self.exchanges[exchange].sides[UPSTREAM];
             let (headed, ended) = (half.headed, half.ended);
             *half = Half { headed, ended, ..Half::ABSENT };
-            if ended || (!headed && self.retry(exchange, RetryOn::Reset)) {
+            if ended || self.lose_hedge(exchange) || (!headed && self.retry(exchange, Failure::Reset)) {
                 continue;
             }
             self.fail(exchange, answer::UPSTREAM_CLOSED);

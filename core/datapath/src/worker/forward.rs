@@ -4,6 +4,7 @@ use super::connection::{Connection, Connections, Protocol, Side, Stage};
 use super::exchange::{CLIENT, Half, NONE, Phase, UPSTREAM};
 use super::facts::format_timeout;
 use super::transport::{configure, has_failed, is_connected};
+use super::tries::Tried;
 use super::{Key, Worker, answer};
 use crate::bytes::hash::hash;
 use crate::bytes::wheel::Armed;
@@ -13,7 +14,8 @@ use crate::observe::counters::Counter;
 use crate::snapshot::document::HashOn;
 use crate::snapshot::{Address, Backend};
 use crate::tls::{Socket, Transport};
-use crate::upstream::{Ending, Endpoint};
+use crate::upstream::retry::{Failure, Pushback};
+use crate::upstream::{Ending, Endpoint, Kind, Place, limit};
 use std::io;
 
 /// Time spent before a request is sent that its deadline has to show.
@@ -37,6 +39,11 @@ impl Worker {
             self.answer(slot, answer::NO_BACKEND);
             return;
         }
+        if self.exchanges[slot].tries.as_ref().is_some_and(|tries| tries.request.is_none())
+            && !self.take_request(slot, pool)
+        {
+            return;
+        }
         if self.pools[pool as usize].queue.is_empty()
             && let Some((endpoint, connection)) = self.pick(pool, slot)
         {
@@ -51,11 +58,11 @@ impl Worker {
         exchange.phase = Phase::Queued;
         let waiting = (slot, exchange.generation);
         let chosen = &mut self.pools[pool as usize];
-        if chosen.queue.len() >= chosen.backend.max_pending {
+        if !chosen.queue.push_back(waiting, chosen.backend.breakers.max_pending) {
+            self.count(Counter::BreakerPending);
             self.answer(slot, answer::QUEUE_FULL);
             return;
         }
-        chosen.queue.push_back(waiting);
         self.connect_for_queue(pool);
     }
 
@@ -63,11 +70,32 @@ impl Worker {
     /// have none are connected to, and the next that is named is asked; if all are without, any that is ready.
     #[inline]
     fn pick(&mut self, pool: u32, slot: u32) -> Option<(u32, u32)> {
+        match &self.exchanges[slot].tries {
+            Some(tries) if !tries.tried.is_empty() => self.pick_again(pool, slot),
+            _ => self.pick_except(pool, slot, &Tried::NONE),
+        }
+    }
+
+    /// Not an endpoint that had the request already, while there is another.
+    #[cold]
+    fn pick_again(&mut self, pool: u32, slot: u32) -> Option<(u32, u32)> {
+        self.pick_other(pool, slot).or_else(|| self.pick_except(pool, slot, &Tried::NONE))
+    }
+
+    /// An endpoint that did not have the request yet.
+    pub(super) fn pick_other(&mut self, pool: u32, slot: u32) -> Option<(u32, u32)> {
+        let tried = self.exchanges[slot].tries.as_ref()?.tried;
+        self.pick_except(pool, slot, &tried)
+    }
+
+    #[inline]
+    fn pick_except(&mut self, pool: u32, slot: u32, tried: &Tried) -> Option<(u32, u32)> {
         let now_ms = self.clock.now_ms;
         let random = self.next_random();
-        let hash = if self.pools[pool as usize].backend.policy.hashes() { self.hash_of(pool, slot, random) } else { 0 };
+        let hash =
+            if self.pools[pool as usize].backend.plan.policy.hashes() { self.hash_of(pool, slot, random) } else { 0 };
         let (mut found, mut lacking) = (None, None);
-        let (spread, endpoints) = self.pools[pool as usize].choice();
+        let (spread, endpoints) = self.pools[pool as usize].choice(now_ms);
         let connections = &self.connections;
         let ready = |endpoints: &mut [Endpoint], at: u32| {
             let endpoint = &mut endpoints[at as usize];
@@ -78,6 +106,9 @@ impl Worker {
         for turn in 0..PICKS {
             let load = |at: u32| open_streams(&endpoints[at as usize], connections);
             let Some(at) = spread.pick(random.rotate_left(turn * 21), hash, load) else { break };
+            if tried.contains(at) {
+                continue;
+            }
             if let Some(connection) = ready(endpoints, at) {
                 found = Some((at, connection));
                 break;
@@ -85,7 +116,7 @@ impl Worker {
             lacking = lacking.or(Some(at));
         }
         if found.is_none() {
-            let mut others = spread.slots().take(MOST_ASKED);
+            let mut others = spread.slots().filter(|&at| !tried.contains(at)).take(MOST_ASKED);
             found = others.find_map(|at| Some((at, ready(endpoints, at)?)));
         }
         if let Some(endpoint) = lacking {
@@ -118,6 +149,25 @@ impl Worker {
         text.map_or(random, |text| hash(HASH_SEED, text))
     }
 
+    /// Whether a connection is being made to an endpoint that did not have the request yet, and none of these has one.
+    pub(super) fn other_is_coming(&mut self, slot: u32) -> bool {
+        let now_ms = self.clock.now_ms;
+        let exchange = &self.exchanges[slot];
+        let pool = exchange.pool;
+        let tried = exchange.tries.as_ref().map_or(Tried::NONE, |tries| tries.tried);
+        let (spread, endpoints) = self.pools[pool as usize].choice(now_ms);
+        let (mut coming, mut candidate) = (false, None);
+        for at in spread.slots().filter(|&at| !tried.contains(at)).take(MOST_ASKED) {
+            let endpoint = &endpoints[at as usize];
+            if endpoint.connections.len() > endpoint.connecting as usize {
+                return false;
+            }
+            coming |= endpoint.connecting > 0;
+            candidate = candidate.or(endpoint.may_connect(now_ms).then_some(at));
+        }
+        coming || candidate.is_some_and(|at| self.connect_if_possible(pool, at))
+    }
+
     fn connect_if_possible(&mut self, pool: u32, endpoint: u32) -> bool {
         let now_ms = self.clock.now_ms;
         let chosen = &self.pools[pool as usize];
@@ -125,14 +175,30 @@ impl Worker {
         if !target.may_connect(now_ms) || target.connections.len() >= chosen.backend.max_connections {
             return false;
         }
-        self.connect(pool, endpoint);
+        let mut most = limit(chosen.backend.breakers.max_connections);
+        if most < u32::MAX && chosen.endpoints.iter().all(|endpoint| endpoint.connections.is_empty()) {
+            // Its requests would wait for nothing.
+            most = u32::MAX;
+        }
+        let Some(place) = chosen.breakers.take(Kind::Connections, most) else {
+            self.count(Counter::BreakerConnections);
+            return false;
+        };
+        self.connect(pool, endpoint, place);
         true
     }
 
     /// Sees to it that somebody will take the queue: a connection that is being made, or a time to try again.
     fn connect_for_queue(&mut self, pool: u32) {
         let chosen = &mut self.pools[pool as usize];
-        if chosen.queue.is_empty() || chosen.is_connecting() {
+        if chosen.queue.is_empty() {
+            return;
+        }
+        if chosen.choice(self.clock.now_ms).0.is_empty() {
+            self.fail_queue(pool, answer::NO_ENDPOINT);
+            return;
+        }
+        if chosen.is_connecting() {
             return;
         }
         let count = chosen.endpoints.len();
@@ -162,16 +228,16 @@ impl Worker {
         exchange.phase = Phase::Queued;
         let (pool, waiting) = (exchange.pool, (slot, exchange.generation));
         let chosen = &mut self.pools[pool as usize];
-        if chosen.queue.len() >= chosen.backend.max_pending {
+        if !chosen.queue.push_front(waiting, chosen.backend.breakers.max_pending) {
+            self.count(Counter::BreakerPending);
             self.answer(slot, answer::QUEUE_FULL);
             return;
         }
-        chosen.queue.push_front(waiting);
         self.drain_queue(pool);
     }
 
     pub(super) fn fail_queue(&mut self, pool: u32, with: answer::Answer) {
-        for (slot, generation) in std::mem::take(&mut self.pools[pool as usize].queue) {
+        for (slot, generation) in self.pools[pool as usize].queue.take() {
             if self.exchanges.current(slot, generation).is_some_and(|exchange| exchange.phase == Phase::Queued) {
                 self.answer(slot, with.clone());
             }
@@ -196,7 +262,7 @@ impl Worker {
     }
 
     /// The backend is told the time that is left, not the one that the client began with.
-    fn shorten_timeout(&mut self, slot: u32) {
+    pub(super) fn shorten_timeout(&mut self, slot: u32) {
         let exchange = &mut self.exchanges[slot];
         let left_ms = exchange.deadline_ms.saturating_sub(self.clock.now_ms);
         if exchange.deadline_ms == 0 {
@@ -211,7 +277,7 @@ impl Worker {
 
     /// Opens the upstream stream and sends the request's fields, and what has arrived of its body.
     #[inline]
-    fn join(&mut self, slot: u32, endpoint: u32, connection: u32) {
+    pub(super) fn join(&mut self, slot: u32, endpoint: u32, connection: u32) {
         let exchange = &mut self.exchanges[slot];
         let Some(upstream) = self.connections.get(connection) else { return };
         let Some(http2) = upstream.http2() else { return };
@@ -223,6 +289,7 @@ impl Worker {
         }
         exchange.phase = Phase::Joined;
         exchange.endpoint = endpoint;
+        self.pools[exchange.pool as usize].opened();
         exchange.sides[UPSTREAM] = Half {
             connection,
             stream,
@@ -231,13 +298,17 @@ impl Worker {
             credit_at: http2.stream_window() / 2,
             ..Half::ABSENT
         };
+        let watched = exchange.tries.is_some();
         self.mark(connection);
+        if watched {
+            self.attempt_begun(slot);
+        }
         if waiting {
             self.pump(slot, UPSTREAM);
         }
     }
 
-    fn connect(&mut self, pool: u32, endpoint: u32) {
+    fn connect(&mut self, pool: u32, endpoint: u32, place: Place) {
         let chosen = &self.pools[pool as usize];
         let timeout_ms = chosen.backend.connect_timeout_ms;
         let user_timeout_ms = self.snapshot.limits.tcp_user_timeout_ms;
@@ -248,7 +319,9 @@ impl Worker {
             return;
         };
         let side = Side::Upstream { pool, endpoint };
-        let slot = self.connections.insert(Connection::new(side, transport, Stage::Connecting, now_ms));
+        let mut connection = Connection::new(side, transport, Stage::Connecting, now_ms);
+        connection.place = Some(place);
+        let slot = self.connections.insert(connection);
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.push(slot);
         target.connecting += 1;
@@ -298,27 +371,25 @@ impl Worker {
         let now_ms = self.clock.now_ms;
         self.count(Counter::UpstreamConnectFailures);
         self.note(pool, endpoint, Ending::Failed);
+        self.lost(pool, endpoint);
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
         if chosen.is_connecting() {
             return;
         }
-        let retries = match chosen.backend.retry_on.contains(&crate::snapshot::document::RetryOn::ConnectFailure) {
-            true => chosen.backend.retry_attempts,
-            false => 0,
-        };
-        let queue = std::mem::take(&mut chosen.queue);
-        for (slot, generation) in queue {
+        let backend = chosen.backend.clone();
+        for (slot, generation) in chosen.queue.take() {
             let Some(exchange) = self.exchanges.current(slot, generation) else { continue };
             if exchange.phase != Phase::Queued {
                 continue;
             }
-            if exchange.attempts >= retries {
+            let policy = exchange.tries.as_ref().map_or(&backend.retry, |tries| &tries.policy);
+            if policy.decide(Failure::Connect, exchange.attempts, Pushback::Silent, 0).is_none() {
                 self.answer(slot, answer::CONNECT_FAILED);
             } else {
                 exchange.attempts += 1;
                 self.mailbox.stats.counters.add(Counter::RetriesConnect, 1);
-                self.pools[pool as usize].queue.push_back((slot, generation));
+                let _ = self.pools[pool as usize].queue.push_back((slot, generation), u32::MAX);
             }
         }
         self.connect_for_queue(pool);
@@ -349,7 +420,9 @@ impl Worker {
         let Side::Upstream { pool, endpoint } = side else { return };
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.retain(|&held| held != slot);
-        if !ready {
+        if ready {
+            self.lost(pool, endpoint);
+        } else {
             target.connecting = target.connecting.saturating_sub(1);
             if target.weight == 0 {
                 // Nothing failed: the endpoint is gone.
@@ -357,6 +430,16 @@ impl Worker {
             } else {
                 self.connect_failed(pool, endpoint);
             }
+        }
+    }
+
+    /// Discovery may know more by now. gRPC's clients ask again too whenever a connection ends, by GOAWAY or otherwise.
+    #[cold]
+    pub(super) fn lost(&mut self, pool: u32, endpoint: u32) {
+        let now_ms = self.clock.now_ms;
+        let pool = &mut self.pools[pool as usize];
+        if pool.endpoints[endpoint as usize].weight > 0 && pool.tells_loss(now_ms) {
+            self.shared.tell_lost(&pool.backend.name, &pool.endpoints[endpoint as usize].address);
         }
     }
 

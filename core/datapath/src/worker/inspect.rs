@@ -5,6 +5,7 @@ use super::connection::{Protocol, Stage};
 use super::exchange::{CLIENT, UPSTREAM};
 use super::record::succeeded;
 use crate::access_log::{self, Bounded, LogSender, Record, Sampler, TraceContext};
+use crate::admission::limiter::Limiter;
 use crate::http2::hpack::Token;
 use crate::observe::counters::Counter;
 use crate::observe::series::Code;
@@ -64,6 +65,7 @@ impl Worker {
             status: exchange.status,
             grpc_status: (exchange.grpc_status != u8::MAX).then_some(exchange.grpc_status),
             reason: exchange.reason,
+            limit: exchange.limit.clone().unwrap_or_default(),
             bytes_in: exchange.sides[CLIENT].bytes,
             bytes_out: exchange.sides[UPSTREAM].bytes,
             ..Record::default()
@@ -141,32 +143,42 @@ impl Worker {
 
     pub(super) fn list_backends(&mut self) -> Vec<Value> {
         let mut backends = Vec::new();
-        for pool in &self.pools {
+        for pool in &mut self.pools {
             let mut endpoints = Vec::new();
-            for endpoint in &pool.endpoints {
+            let shares = pool.shares(self.clock.now_ms);
+            for (endpoint, (effective_weight, share)) in pool.endpoints.iter().zip(shares) {
                 let (mut open, mut streams) = (0, 0);
                 for connection in endpoint.connections.iter().filter_map(|&slot| self.connections.peek(slot)) {
                     open += usize::from(connection.stage == Stage::Open);
                     streams += connection.stream_count();
                 }
-                let (answered, failed) = endpoint.tally.totals();
+                let totals = endpoint.tally.totals();
                 endpoints.push(json!({
                     "address": endpoint.address.to_string(),
                     "weight": endpoint.weight,
+                    "effective_weight": effective_weight,
+                    "share": share,
                     "priority": endpoint.priority(),
+                    "distance": endpoint.distance(),
                     "health": endpoint.health.name(),
                     "connections": open,
                     "connecting": endpoint.connecting,
                     "streams": streams,
                     "failing": endpoint.is_failing(),
-                    "answered": answered,
-                    "failed": failed,
+                    "answered": totals.answered,
+                    "erred": totals.erred,
+                    "failed": totals.failed,
                 }));
             }
+            let limiter = pool.limiter.as_deref();
             backends.push(json!({
                 "name": pool.backend.name,
                 "current": pool.current,
                 "waiting": pool.queue.len(),
+                "open": pool.open(),
+                "concurrency_limit": limiter.and_then(Limiter::limit),
+                "under_way": limiter.map(Limiter::under_way),
+                "overloaded": limiter.map(Limiter::refused),
                 "endpoints": endpoints,
             }));
         }
@@ -175,7 +187,7 @@ impl Worker {
 }
 
 /// The client's address: the one that the outermost proxy we trust has seen. Without any it is the last, the peer's own.
-fn trusted_address(chain: &[u8], trusted_hops: u32) -> &[u8] {
+pub(super) fn trusted_address(chain: &[u8], trusted_hops: u32) -> &[u8] {
     let mut addresses = chain.rsplit(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let seen = addresses.nth(trusted_hops as usize);
     seen.unwrap_or_else(|| chain.split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii())

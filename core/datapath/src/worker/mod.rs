@@ -5,8 +5,8 @@
 //! everything else here together.
 //!
 //! The files follow a request: `read` takes frames, `facts` and `request` make sense of them, `forward` finds a connection
-//! to the backend, `relay` moves bodies both ways, `response` brings the answer back, `answer` writes our own, `finish`
-//! lets go, `flush` writes.
+//! to the backend, `relay` moves bodies both ways, `response` brings the answer back, `retry` and `hedge` send a request
+//! again, `answer` writes our own, `finish` lets go, `flush` writes.
 
 mod admit;
 mod answer;
@@ -17,18 +17,22 @@ mod facts;
 mod finish;
 mod flush;
 mod forward;
+mod hedge;
 mod http1;
 mod inspect;
+mod limit;
 mod memo;
 mod read;
 mod record;
 mod relay;
 mod request;
 mod response;
+mod retry;
 mod setup;
 mod timers;
 mod transcoding;
 mod transport;
+mod tries;
 mod view;
 
 use crate::authenticate::cache::TokenCache;
@@ -49,6 +53,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tries::Tries;
 
 /// The mailbox's waker; connections use their slots.
 pub const WAKE: Token = Token(usize::MAX);
@@ -110,6 +115,8 @@ pub struct Worker {
     /// Boxed, since exchanges hold them boxed: they go back and forth without being copied.
     #[allow(clippy::vec_box)]
     spare_heads: Vec<Box<Head>>,
+    #[allow(clippy::vec_box)]
+    spare_tries: Vec<Box<Tries>>,
     buffer: Vec<u8>,
     wheel: Wheel<Key>,
     due: Vec<(Key, u64)>,
@@ -117,6 +124,8 @@ pub struct Worker {
     series: Vec<Arc<Series>>,
     series_index: SeriesIndex,
     log: Option<Log>,
+    /// Pools with calls to report to their limiters.
+    reporting: Vec<u32>,
     /// Every client was asked to go; those who come now are asked at once.
     closing: bool,
     stopping: bool,
@@ -160,6 +169,7 @@ impl Worker {
             self.flush();
             self.connections.recycle();
             self.send_log();
+            self.report_calls();
             self.mailbox.streams.store(self.exchanges.live(), Relaxed);
         }
     }

@@ -8,9 +8,6 @@ use crate::shared::lock;
 use crate::upstream::Ending;
 use std::sync::Arc;
 
-/// gRPC's number of the status that says so.
-const UNAVAILABLE: u8 = 14;
-
 /// Which series an exchange belongs to: (method's number, pool) to the worker's series. Filled as requests come.
 #[derive(Debug, Default)]
 pub(super) struct SeriesIndex {
@@ -36,6 +33,9 @@ impl SeriesIndex {
 impl Worker {
     #[inline]
     pub(super) fn record(&mut self, slot: u32) {
+        if self.exchanges[slot].entered_ns != 0 {
+            self.leave_unanswered(slot);
+        }
         let exchange = &self.exchanges[slot];
         let code = match (exchange.grpc, exchange.grpc_status) {
             (true, u8::MAX) if exchange.status == 200 => Code::Grpc(2),
@@ -56,17 +56,20 @@ impl Worker {
         if self.log.is_some() {
             self.log_exchange(slot, code, elapsed_ns);
         }
+        if !reason.is_empty() {
+            self.exchanges[slot].limit = None;
+        }
     }
 
-    /// For the endpoint that had the request. What the client broke off says nothing about it.
+    /// For the endpoint that had the request. What the client broke off, or our own buffers, say nothing about it.
     #[inline]
     fn note_ending(&mut self, slot: u32, code: Code) {
         let exchange = &self.exchanges[slot];
-        if exchange.endpoint == NONE || exchange.reason.starts_with("client-") {
+        let reason = exchange.reason;
+        if exchange.endpoint == NONE || reason.starts_with("client-") || reason == "buffer-full" {
             return;
         }
-        let failed = matches!(code, Code::Grpc(UNAVAILABLE) | Code::Http(502..=504));
-        self.note(exchange.pool, exchange.endpoint, if failed { Ending::Failed } else { Ending::Answered });
+        self.note(exchange.pool, exchange.endpoint, Ending::of(code));
     }
 
     #[inline]

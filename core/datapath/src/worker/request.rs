@@ -102,7 +102,7 @@ impl Worker {
             self.collect_what_came(slot);
             return;
         }
-        self.dispatch(slot);
+        self.enter(slot);
     }
 
     /// A transcoded request may have waited for keys while its body arrived.

@@ -1,6 +1,6 @@
 //! A backend's header fields: the response, an interim response before it, or trailers behind it.
 
-use super::exchange::{CLIENT, UPSTREAM};
+use super::exchange::{CLIENT, NONE, UPSTREAM};
 use super::facts::parse_length;
 use super::{Worker, answer};
 use crate::http2::ErrorCode;
@@ -12,6 +12,10 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         let half = &mut exchange.sides[UPSTREAM];
         if half.ended {
+            return;
+        }
+        if exchange.hedge_of != NONE {
+            self.hedge_response(slot, end_stream, list);
             return;
         }
         if half.headed {
@@ -32,6 +36,10 @@ impl Worker {
             }
             return;
         }
+        if exchange.tries.is_some() && self.withhold(slot, end_stream, fields.status, fields.grpc_status, list) {
+            return;
+        }
+        let exchange = &mut self.exchanges[slot];
         let half = &mut exchange.sides[UPSTREAM];
         half.headed = true;
         half.ended = end_stream;
@@ -42,6 +50,10 @@ impl Worker {
         }
         exchange.status = fields.status;
         exchange.grpc_status = fields.grpc_status;
+        if exchange.entered_ns != 0 {
+            self.leave_answered(slot);
+        }
+        let exchange = &mut self.exchanges[slot];
         if let Some(head) = &mut exchange.head {
             head.replayable = false;
             head.body.clear();
@@ -118,9 +130,9 @@ impl Worker {
     }
 }
 
-struct ResponseFacts {
-    status: u16,
-    grpc_status: u8,
+pub(super) struct ResponseFacts {
+    pub(super) status: u16,
+    pub(super) grpc_status: u8,
     content_length: u64,
     server: Option<usize>,
     has_date: bool,
@@ -130,7 +142,7 @@ struct ResponseFacts {
 impl ResponseFacts {
     /// `None`: no client should see this.
     #[inline]
-    fn read(worker: &Worker, list: &HeaderList) -> Option<ResponseFacts> {
+    pub(super) fn read(worker: &Worker, list: &HeaderList) -> Option<ResponseFacts> {
         if list.is_malformed() || list.is_oversize() {
             return None;
         }

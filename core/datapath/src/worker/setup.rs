@@ -76,12 +76,14 @@ impl Worker {
             again: Vec::new(),
             list: HeaderList::default(),
             spare_heads: Vec::new(),
+            spare_tries: Vec::new(),
             buffer: vec![0; READ_BUFFER],
             wheel: Wheel::new(clock.now_ms),
             due: Vec::new(),
             clock,
             series: Vec::new(),
             series_index: SeriesIndex::default(),
+            reporting: Vec::new(),
             log: None,
             closing: false,
             stopping: false,
@@ -95,6 +97,7 @@ impl Worker {
         let lost = self.connections.keys().into_iter().filter(|&slot| !self.is_upstream(slot)).count();
         self.mailbox.clients.fetch_sub(lost, Relaxed);
         self.shared.refund(self.exchanges.held_bytes());
+        self.leave_all();
         self.count(Counter::WorkerFailures);
         self.shared.events().push(
             serde_json::json!({
@@ -126,7 +129,8 @@ impl Worker {
                 }
                 None => {
                     let tallies = self.shared.tallies().clone();
-                    self.pools.push(Pool::new(backend.clone(), self.random, tallies));
+                    let breakers = self.shared.breakers().of(&backend.name);
+                    self.pools.push(Pool::new(backend.clone(), self.random, tallies, breakers, self.clock.now_ms));
                 }
             }
         }
@@ -137,6 +141,7 @@ impl Worker {
         }
         for pool in &mut self.pools {
             let authority = pool.backend.authority.as_ref();
+            pool.limiter = self.shared.limiters().of(&pool.backend.name, pool.backend.adaptive_concurrency);
             pool.authority = authority.map(|value| self.dictionary.field(b":authority", value.as_bytes()));
         }
         let pool_of = |name: &str| self.pools.iter().position(|pool| pool.backend.name == name).unwrap_or(0) as u32;
@@ -155,20 +160,20 @@ impl Worker {
 
     pub(super) fn set_health(&mut self, backend: &str, states: &[(Address, Health)]) {
         if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
-            self.pools[at].set_health(states);
+            self.pools[at].set_health(states, self.clock.now_ms);
             self.drain_queue(at as u32);
         }
     }
 
     pub(super) fn change_endpoints(&mut self, backend: &str, changed: &[Endpoint], removed: &[Address]) {
         if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
-            let gone = self.pools[at].change_endpoints(changed, removed);
+            let gone = self.pools[at].change_endpoints(changed, removed, self.clock.now_ms);
             self.retire_all(at as u32, gone);
         }
     }
 
     fn update_endpoints(&mut self, pool: u32, endpoints: &[Endpoint]) {
-        let gone = self.pools[pool as usize].set_endpoints(endpoints);
+        let gone = self.pools[pool as usize].set_endpoints(endpoints, self.clock.now_ms);
         self.retire_all(pool, gone);
     }
 

@@ -52,6 +52,7 @@ impl Worker {
 
     fn exchange_due(&mut self, slot: u32) {
         let now_ms = self.clock.now_ms;
+        let quiet_ms = self.leave_if_quiet(slot);
         let exchange = &mut self.exchanges[slot];
         let generation = exchange.generation;
         if exchange.phase == Phase::Answered {
@@ -70,13 +71,21 @@ impl Worker {
             self.fail(slot, answer::IDLE);
             return;
         }
-        let mut at_ms = if exchange.deadline_ms > 0 { exchange.deadline_ms } else { u64::MAX };
+        if exchange.tries.as_ref().is_some_and(|tries| now_ms >= tries.next_ms()) {
+            self.tries_due(slot);
+            if self.exchanges.current(slot, generation).is_none() {
+                return;
+            }
+        }
+        let exchange = &mut self.exchanges[slot];
+        let mut at_ms = if exchange.deadline_ms > 0 { exchange.deadline_ms.min(quiet_ms) } else { quiet_ms };
         if exchange.phase == Phase::Held {
             at_ms = at_ms.min(exchange.held_until_ms);
         }
         if exchange.idle_timeout_ms > 0 {
             at_ms = at_ms.min(exchange.active_ms + exchange.idle_timeout_ms);
         }
+        at_ms = at_ms.min(exchange.tries.as_ref().map_or(u64::MAX, |tries| tries.next_ms()));
         if at_ms == u64::MAX {
             return;
         }

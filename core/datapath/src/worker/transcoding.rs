@@ -137,7 +137,7 @@ impl Worker {
         let exchange = &mut self.exchanges[slot];
         exchange.pending[UPSTREAM] = Some(Box::new(pending));
         exchange.phase = Phase::Queued;
-        self.dispatch(slot);
+        self.enter(slot);
     }
 
     /// The backend's header fields. They go to the client with the answer, once its status is known.

@@ -18,6 +18,7 @@ pub(crate) fn record() -> Record {
         status: 200,
         grpc_status: Some(0),
         reason: "",
+        limit: "".into(),
         bytes_in: 105,
         bytes_out: 1 << 40,
         upstream: "127.0.0.1:50051".into(),

@@ -28,7 +28,7 @@ fn verified(store: &KeyStore, provider: usize, expires: Option<u64>, now: u64) -
         not_before: None,
         issued_at: None,
     };
-    let caller = Caller { claims, userinfo: Box::default() };
+    let caller = Caller { claims, userinfo: Box::default(), limit_keys: Box::default() };
     Verified::new(provider, store.generation(provider), Arc::new(caller), 60, now)
 }
 

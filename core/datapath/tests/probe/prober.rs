@@ -1,7 +1,8 @@
 use crate::server::{Http2, PATIENCE, Script, Server, message, target, until_closed};
 use serde_json::{Value, json};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
+use tidegate_datapath::http2::frame;
 use tidegate_datapath::probe::prober::{Event, Prober, Thresholds};
 use tidegate_datapath::probe::{Outcome, Plan, compile};
 
@@ -215,5 +216,128 @@ fn hundreds_are_asked_by_one_thread() {
     }
     told.sort_unstable();
     assert_eq!(told, (0..200).map(|at| (at, at % 2 == 0)).collect::<Vec<_>>());
+    drop(ears);
+}
+
+/// Answers Watch, then so many Checks beside it with `status`, and says so.
+fn watched_and_checked(checks: usize, status: u8, done: Sender<()>) -> Script {
+    Box::new(move |socket| {
+        let mut http2 = Http2::new(socket);
+        let watch = http2.asked();
+        assert_eq!(watch.field(":path"), Some("/grpc.health.v1.Health/Watch"));
+        http2.answer_health(watch.stream, 1);
+        for _ in 0..checks {
+            http2.check(status);
+        }
+        done.send(()).unwrap();
+        http2.until_closed();
+    })
+}
+
+#[test]
+fn a_watched_server_that_hangs_is_noticed() {
+    // The first Check beside is answered, the second is not; nor is whoever connects anew.
+    let (done, _checked) = channel();
+    let server = Server::new(vec![watched_and_checked(1, 1, done), Box::new(until_closed), Box::new(until_closed)]);
+    let mut ears = Ears::new();
+    let hasty = json!({"watch": true, "answer_timeout_ms": 40, "connect_timeout_ms": 40, "interval_ms": 20});
+    ears.prober.set(1, plan(server.address, hasty), Thresholds { healthy: 1, unhealthy: 3 }).unwrap();
+    ears.hears(1, Outcome::Serving, 1);
+    ears.hears(1, Outcome::AnswerTimeout, 1);
+    ears.hears(1, Outcome::ConnectTimeout, 2);
+    ears.hears(1, Outcome::ConnectTimeout, 3);
+    drop(ears);
+}
+
+#[test]
+fn what_a_check_beside_says_does_not_count() {
+    let (done, checked) = channel();
+    let server = Server::new(vec![watched_and_checked(3, 2, done), stays(1)]);
+    let mut ears = Ears::new();
+    ears.prober.set(1, plan(server.address, json!({"watch": true, "interval_ms": 4})), ONCE).unwrap();
+    let event = ears.hears(1, Outcome::Serving, 1);
+    assert!(event.watched);
+    checked.recv_timeout(PATIENCE).unwrap();
+    ears.prober.remove(1);
+    ears.prober.set(2, plan(server.address, json!({"interval_ms": 3_600_000})), ONCE).unwrap();
+    assert!(!ears.hears(2, Outcome::Serving, 1).watched);
+    drop(ears);
+}
+
+#[test]
+fn who_passes_rests_while_nobody_calls_and_who_does_not_is_asked_on() {
+    let server = Server::new(vec![answers(&[1]), stays(2)]);
+    let ill = Server::new(vec![answers(&[2, 2, 2, 2, 1]), stays(1)]);
+    let mut ears = Ears::new();
+    let quiet = plan(server.address, json!({"quiet_interval_ms": 3_600_000}));
+    ears.prober.set_quiet(&quiet, true);
+    ears.prober.set(1, quiet.clone(), ONCE).unwrap();
+    ears.hears(1, Outcome::Serving, 1);
+    let other = quiet.at("ill", tidegate_datapath::probe::Host::Address(ill.address));
+    ears.prober.set(2, other, Thresholds { healthy: 1, unhealthy: 4 }).unwrap();
+    ears.hears(2, Outcome::NotServing, 1);
+    ears.hears(2, Outcome::NotServing, 4);
+    ears.hears(2, Outcome::Serving, 1);
+    ears.prober.set_quiet(&quiet, false);
+    ears.hears(1, Outcome::NotServing, 1);
+    drop(ears);
+}
+
+#[test]
+fn a_server_without_health_passes_and_is_asked_on() {
+    let refuses: fn() -> Script = || {
+        Box::new(|socket| {
+            let mut http2 = Http2::new(socket);
+            http2.refuse("12", "");
+            http2.refuse("12", "");
+        })
+    };
+    let server = Server::new(vec![refuses(), stays(2)]);
+    let mut ears = Ears::new();
+    ears.prober.set(1, plan(server.address, json!({})), Thresholds { healthy: 2, unhealthy: 1 }).unwrap();
+    ears.hears(1, Outcome::Unimplemented, 1);
+    ears.hears(1, Outcome::Unimplemented, 2);
+    ears.hears(1, Outcome::NotServing, 1);
+    drop(ears);
+}
+
+#[test]
+fn who_names_no_authority_is_called_by_its_address() {
+    let (sender, receiver) = channel();
+    let server = Server::one(move |socket| {
+        let mut http2 = Http2::new(socket);
+        let asked = http2.asked();
+        sender.send(asked.field(":authority").map(str::to_owned)).unwrap();
+        http2.until_closed();
+    });
+    let ears = Ears::new();
+    let template = plan("127.0.0.1:1", json!({"authority": ""}));
+    let host = tidegate_datapath::probe::Host::Address(server.address);
+    ears.prober.set(1, template.at("it", host), ONCE).unwrap();
+    assert_eq!(receiver.recv().unwrap(), Some(server.address.to_string()));
+    drop(ears);
+}
+
+#[test]
+fn a_watched_server_that_is_leaving_is_watched_on_another_connection() {
+    let leaving: Script = Box::new(|socket| {
+        let mut http2 = Http2::new(socket);
+        let stream = http2.asked().stream;
+        http2.answer_health(stream, 1);
+        let (last, code) = (stream.to_be_bytes(), 0u32.to_be_bytes());
+        http2.raw(frame::GOAWAY, 0, 0, &[last, code].concat());
+        http2.until_closed();
+    });
+    let staying: Script = Box::new(|socket| {
+        let mut http2 = Http2::new(socket);
+        let stream = http2.asked().stream;
+        http2.answer_health(stream, 2);
+        http2.until_closed();
+    });
+    let server = Server::new(vec![leaving, staying]);
+    let mut ears = Ears::new();
+    ears.prober.set(1, plan(server.address, json!({"watch": true})), ONCE).unwrap();
+    ears.hears(1, Outcome::Serving, 1);
+    ears.hears(1, Outcome::NotServing, 1);
     drop(ears);
 }

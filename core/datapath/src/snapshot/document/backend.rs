@@ -1,7 +1,7 @@
 //! Where requests go: endpoints, how they are balanced, and what is done when one fails.
 
-use super::KeyPair;
-use super::defaults::{five_seconds, one, sixteen, thousand, twenty_seconds};
+use super::defaults::{five_seconds, one, sixteen, twenty_seconds};
+use super::{AdaptiveConcurrency, CircuitBreakers, KeyPair, Retry};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -23,9 +23,8 @@ pub struct Backend {
     /// Connections per worker and endpoint; more than one only when the peer's stream limit fills.
     #[serde(default = "sixteen")]
     pub max_connections: u32,
-    /// Requests of one worker that wait for a connection; more answer UNAVAILABLE.
-    #[serde(default = "thousand")]
-    pub max_pending: u32,
+    #[serde(default)]
+    pub circuit_breakers: CircuitBreakers,
     /// PINGs to the backend on connections with streams; 0 is off. gRPC servers refuse less than five minutes.
     #[serde(default)]
     pub keepalive_time_ms: u64,
@@ -36,6 +35,9 @@ pub struct Backend {
     /// An event is raised when so many calls of one endpoint in a row fail; 0 is off.
     #[serde(default)]
     pub outlier_errors: u32,
+    /// Absent: as many calls as come.
+    #[serde(default)]
+    pub adaptive_concurrency: Option<AdaptiveConcurrency>,
 }
 
 /// How a backend's endpoints share its requests.
@@ -49,6 +51,22 @@ pub struct Balance {
     pub hash_on: Option<HashOn>,
     #[serde(default)]
     pub priorities: Priorities,
+    /// Of `ring-hash` and `maglev`: an endpoint with more than so many hundredths of the average load is passed over, at
+    /// least 100. 0 is off.
+    #[serde(default)]
+    pub hash_balance_factor_percent: u32,
+    /// Absent: new endpoints get their whole share at once. Not for policies that hash.
+    #[serde(default)]
+    pub slow_start: Option<SlowStart>,
+}
+
+/// See `balance::slow_start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowStart {
+    pub window_ms: u64,
+    pub aggression_percent: u32,
+    pub min_weight_percent: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -96,6 +114,9 @@ pub struct Endpoint {
     /// 0 is preferred; the next takes what it cannot carry.
     #[serde(default)]
     pub priority: u32,
+    /// 0 is near and preferred within its priority; those farther away take what it cannot carry.
+    #[serde(default)]
+    pub distance: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -106,34 +127,4 @@ pub struct ClientTls {
     #[serde(default)]
     pub client: Option<KeyPair>,
     pub server_name: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// Attempts after the first.
-    #[serde(default = "one")]
-    pub attempts: u32,
-    #[serde(default = "safe_conditions")]
-    pub on: Vec<RetryOn>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Retry { attempts: 1, on: safe_conditions() }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryOn {
-    ConnectFailure,
-    /// REFUSED_STREAM, and streams above the last id of a GOAWAY.
-    RefusedStream,
-    /// The connection died before response headers: the backend may have acted on the request.
-    Reset,
-}
-
-fn safe_conditions() -> Vec<RetryOn> {
-    vec![RetryOn::ConnectFailure, RetryOn::RefusedStream]
 }

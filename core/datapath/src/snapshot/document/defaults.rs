@@ -8,8 +8,20 @@ pub(super) fn sixteen() -> u32 {
     16
 }
 
+pub(super) fn three() -> u32 {
+    3
+}
+
+pub(super) fn twenty() -> u32 {
+    20
+}
+
 pub(super) fn thousand() -> u32 {
     1000
+}
+
+pub(super) fn ten_thousand() -> u32 {
+    10_000
 }
 
 pub(super) fn sixty() -> u64 {

@@ -3,17 +3,21 @@
 //! This folder is the contract. Every field has a default that is safe, unknown fields are refused, times are
 //! milliseconds and sizes bytes. `super::compile` turns a document into what the request path reads.
 
+mod admission;
 mod authentication;
 mod backend;
 mod defaults;
 mod limits;
 mod listener;
+mod retry;
 mod route;
 
+pub use admission::*;
 pub use authentication::*;
 pub use backend::*;
 pub use limits::*;
 pub use listener::*;
+pub use retry::*;
 pub use route::*;
 use serde::Deserialize;
 
@@ -34,6 +38,8 @@ pub struct Document {
     pub unknown_methods: UnknownMethods,
     #[serde(default)]
     pub authentication: Authentication,
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimit>,
     /// Base64 of serialized `google.protobuf.FileDescriptorSet`s. `grpc.health.v1` is added where it is absent.
     #[serde(default)]
     pub descriptors: Vec<String>,
@@ -65,6 +71,7 @@ impl Document {
             methods: Vec::new(),
             unknown_methods: UnknownMethods::Pass,
             authentication: Authentication::default(),
+            rate_limits: Vec::new(),
             descriptors: Vec::new(),
             limits: Limits::default(),
             access_log: AccessLog::default(),

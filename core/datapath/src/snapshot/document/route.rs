@@ -1,7 +1,7 @@
 //! Which request goes to which backend, and the API surface.
 
-use super::Access;
 use super::defaults::one;
+use super::{Access, Retry};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +20,12 @@ pub struct Route {
     pub idle_timeout_ms: u64,
     #[serde(default)]
     pub access: Access,
+    /// In place of its backends'.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// Names; a request has to pass all of them.
+    #[serde(default)]
+    pub rate_limits: Vec<String>,
 }
 
 /// All that is given must match.
@@ -87,6 +93,12 @@ pub struct Method {
     pub timeout_ms: Option<u64>,
     #[serde(default)]
     pub access: Access,
+    /// In place of its route's and its backend's.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// Beside those of its route.
+    #[serde(default)]
+    pub rate_limits: Vec<String>,
     /// HTTP bindings beside `POST /pkg.Service/Method`, which every method of the descriptors has.
     #[serde(default)]
     pub bindings: Vec<Binding>,

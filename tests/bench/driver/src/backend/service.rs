@@ -5,12 +5,14 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tidegate_bench::{ECHO, EchoMessage, FEED, FeedMessage, FeedRequest, feed_content};
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
@@ -19,8 +21,16 @@ use crate::counts::Counts;
 /// Most content bytes that one feed may ask for.
 const FEED_LIMIT_BYTES: u64 = 1 << 30;
 
-#[derive(Clone, Default)]
-pub(crate) struct EchoService;
+#[derive(Clone)]
+pub(crate) struct EchoService {
+    delay: Duration,
+}
+
+impl EchoService {
+    pub(crate) fn new(delay: Duration) -> Self {
+        Self { delay }
+    }
+}
 
 impl NamedService for EchoService {
     const NAME: &'static str = "api.Echo";
@@ -36,8 +46,12 @@ impl Service<Request<Body>> for EchoService {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let delay = self.delay;
         match request.uri().path() {
             ECHO => Box::pin(async move {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
                 let mut grpc = Grpc::new(ProstCodec::<EchoMessage, EchoMessage>::default());
                 Ok(grpc.unary(Echo, request).await)
             }),
@@ -81,7 +95,7 @@ impl ServerStreamingService<FeedRequest> for Feed {
     }
 }
 
-/// Counts each request by its path, before it is served.
+/// Counts each request by its path and its connection's address, before it is served; it is open until it is answered.
 #[derive(Clone)]
 pub(crate) struct CountLayer {
     counts: Arc<Counts>,
@@ -110,17 +124,29 @@ pub(crate) struct Counted<S> {
 impl<S, B> Service<Request<B>> for Counted<S>
 where
     S: Service<Request<B>>,
+    S::Future: Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.counts.served(request.uri().path());
-        self.inner.call(request)
+        let address = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::local_addr);
+        self.counts.served(request.uri().path(), address);
+        let (counts, open, answer) = (Arc::clone(&self.counts), self.counts.open(), self.inner.call(request));
+        Box::pin(async move {
+            let response = answer.await;
+            if counts.is_dying() {
+                std::future::pending::<()>().await;
+            }
+            drop(open);
+            response
+        })
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn closed(clients: &[Rc<Client>], streams: usize, requests: u64
                     tally.borrow_mut().sent();
                     let outcome = client.call(&mut caller).await;
                     let unconnected = matches!(outcome, Err(CallFailure::Connect | CallFailure::Connection));
-                    tally.borrow_mut().answered(outcome, now() - start);
+                    tally.borrow_mut().answered(outcome, start, now());
                     if unconnected {
                         pause().await;
                     }
@@ -64,7 +64,7 @@ pub(crate) async fn paced(
         timer.until(due).await?;
         tally.borrow_mut().sent();
         if in_flight.get() >= MOST_IN_FLIGHT {
-            tally.borrow_mut().answered(Err(CallFailure::Overrun), 0);
+            tally.borrow_mut().answered(Err(CallFailure::Overrun), due, due);
             continue;
         }
         in_flight.set(in_flight.get() + 1);
@@ -72,7 +72,7 @@ pub(crate) async fn paced(
         let (in_flight, tally) = (Rc::clone(&in_flight), Rc::clone(&tally));
         tasks.spawn_local(async move {
             let outcome = client.call(&mut Caller::default()).await;
-            tally.borrow_mut().answered(outcome, now() - due);
+            tally.borrow_mut().answered(outcome, due, now());
             in_flight.set(in_flight.get() - 1);
         });
         while tasks.try_join_next().is_some() {}

@@ -127,8 +127,8 @@ fn worker(
 
         let share = |whole: u64| whole / threads as u64 + u64::from((thread as u64) < whole % threads as u64);
         let requests = share(options.requests);
-        let tally = Rc::new(RefCell::new(Tally::default()));
         let start = now();
+        let tally = Rc::new(RefCell::new(Tally::new(start, options.window.as_nanos() as u64)));
         let run = async {
             match options.rate {
                 Some(rate) => {

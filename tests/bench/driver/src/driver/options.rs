@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// sends them every 10 ms. 0: each call is due at its own time.
     #[arg(long, value_parser = seconds, default_value = "0")]
     pub(crate) tick: Duration,
+    /// Also tell the calls of each such time apart, by when they were sent. 0: do not.
+    #[arg(long, value_parser = seconds, default_value = "0")]
+    pub(crate) window: Duration,
     /// Calls made on each connection before the measured ones; they are verified, but neither timed nor counted.
     #[arg(long, default_value_t = 1)]
     pub(crate) warm_up: u64,

@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from healthcheck.probe.command import main
-from tests.healthcheck.servers import resetting, saying, serving, silent
+from tests.health.servers import resetting, saying, serving, silent
 from tests.support.backends import GrpcBackend
 from tests.support.certificates import Authority
 from tests.support.processes import ROOT, Program

@@ -11,15 +11,14 @@ import pytest
 
 from tests.support.backends import GrpcBackend
 from tests.support.waiting import LONG_SECONDS
-from tidegate_core import Prober
+from tidegate_core import ProbePlan, Prober
 
 
-def request(address: str, **more: Any) -> bytes:
+def request(**more: Any) -> bytes:
     target = {
         "name": "it",
         "kind": "grpc",
-        "address": address,
-        "authority": "app.example",
+        "address": "127.0.0.1:1",
         "user_agent": "test",
         "connect_timeout_ms": 60_000,
         "answer_timeout_ms": 60_000,
@@ -33,7 +32,8 @@ class Ears:
 
     def __init__(self, prober: Prober) -> None:
         self._prober = prober
-        self._heard: list[tuple[int, int, str]] = []
+        self.watched = False
+        self._heard: list[tuple[int, int, bool, str]] = []
 
     def next(self) -> tuple[int, int, str]:
         """(id, streak, outcome)."""
@@ -43,7 +43,7 @@ class Ears:
             assert left > 0, "no event"
             select.select([self._prober.event_fd()], [], [], left)
             self._heard = self._prober.poll_events()
-        number, streak, observation = self._heard.pop(0)
+        number, streak, self.watched, observation = self._heard.pop(0)
         return number, streak, json.loads(observation)["outcome"]
 
 
@@ -53,12 +53,16 @@ def test_changes_are_told_through_the_descriptor(watch: bool) -> None:
     ears = Ears(prober)
     with GrpcBackend() as backend:
         backend.set_serving(True)
-        prober.set(2**63, request(backend.address, watch=watch), 1, 1)
+        plan = ProbePlan(request(watch=watch))
+        prober.set(2**63, plan, backend.address, 1, 1)
         assert ears.next() == (2**63, 1, "SERVING")
+        assert ears.watched is watch
         backend.set_serving(False)
         assert ears.next() == (2**63, 1, "NOT_SERVING")
         backend.set_serving(True)
         assert ears.next() == (2**63, 1, "SERVING")
+        assert plan.counts()["SERVING"] >= 2
+        assert plan.counts()["NOT_SERVING"] >= 1
     number, streak, outcome = ears.next()
     assert (number, streak) == (2**63, 1)
     assert outcome in ("CLOSED", "REFUSED", "CALL_FAILED")
@@ -69,13 +73,16 @@ def test_a_streak_is_told_when_it_reaches_its_threshold() -> None:
     ears = Ears(prober)
     with GrpcBackend() as backend:
         backend.set_serving(False)
-        prober.set(1, request(backend.address), 1, 3)
+        prober.set(1, ProbePlan(request()), backend.address, 1, 3)
         assert [ears.next(), ears.next()] == [(1, 1, "NOT_SERVING"), (1, 3, "NOT_SERVING")]
         prober.remove(1)
 
 
 def test_bad_requests_are_refused() -> None:
-    prober = Prober()
-    for bad in (b"", request("localhost:1"), request("127.0.0.1:0"), b'{"targets": []}'):
+    for bad in (b"", request(path="no path"), request(jitter_percent=101), b'{"targets": []}'):
         with pytest.raises(ValueError, match=r"."):
-            prober.set(1, bad, 1, 1)
+            ProbePlan(bad)
+    prober, plan = Prober(), ProbePlan(request())
+    for address in ("localhost:1", "127.0.0.1:0", "nowhere"):
+        with pytest.raises(ValueError, match=r"."):
+            prober.set(1, plan, address, 1, 1)
