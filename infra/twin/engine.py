@@ -15,9 +15,6 @@ from infra.twin.world import Change, World
 
 Moment = Literal["before", "during", "after"]
 
-Watcher = Callable[[Change, float], None]
-"""Hears of a change that is made, and when (seconds since 1970)."""
-
 
 @dataclass(slots=True)
 class Settings:
@@ -42,15 +39,10 @@ class Engine:
         self._numbers = store.counter("numbers") or 1_000_000_000_000_000_000
         self._waiting: dict[Key, Operation] = {}
         self._by_request: dict[tuple[str, str], str] = {}
-        self._watchers: list[Watcher] = []
         for operation, applied in store.operations():
             self._remember(operation)
             if not applied:
                 self._waiting[operation.target] = operation
-
-    def watch(self, watcher: Watcher) -> None:
-        """From now on `watcher` hears of every change."""
-        self._watchers.append(watcher)
 
     def number(self) -> int:
         """A number that was never given before; it is written with the mutation that it belongs to."""
@@ -97,7 +89,7 @@ class Engine:
             self.settings.interrupt(self.mutations, "during")
         self._remember(operation)
         if done:
-            self._made(operation, now)
+            self._made(operation)
         else:
             self._waiting[change.key] = operation
         self.settings.interrupt(self.mutations, "after")
@@ -113,14 +105,12 @@ class Engine:
                     transaction.make(operation.change)
                 transaction.operation(operation, applied=True)
             del self._waiting[operation.target]
-            self._made(operation, now)
+            self._made(operation)
         return None
 
-    def _made(self, operation: Operation, now: float) -> None:
+    def _made(self, operation: Operation) -> None:
         if operation.failure is None:
             self.world.apply(operation.change)
-            for watcher in self._watchers:
-                watcher(operation.change, now)
         # Its change is in the world; an operation that is only looked at needs none.
         self.operations[operation.name] = replace(operation, change=Change(operation.target, None))
 

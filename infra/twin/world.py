@@ -86,10 +86,6 @@ class World:
                 members.pop(endpoint, None)
             members.update(dict.fromkeys(change.attached))
 
-    def copy(self) -> World:
-        """Independent of this one; resources are shared, since none is ever changed in place."""
-        return World(dict(self.resources), {key: dict(members) for key, members in self.endpoints.items()})
-
 
 def load(resources: Iterable[tuple[Key, Json]], endpoints: Iterable[tuple[Key, Endpoint]]) -> World:
     """A world from what was stored."""

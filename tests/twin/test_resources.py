@@ -239,3 +239,13 @@ async def test_an_address_and_port_have_one_rule(client: Client) -> None:
     status, _, message = await client.refused("POST", "global/forwardingRules", {**rule, "name": "second"})
     assert status == 400
     assert "in-use" in message
+
+
+async def test_a_url_map_is_validated_without_being_kept(client: Client) -> None:
+    await client.make_chain()
+    for rule, good in (({}, True), ({"hostRules": [{"hosts": ["a"], "pathMatcher": "none"}]}, False)):
+        body = {"resource": {"defaultService": SERVICE, **rule}}
+        status, answer = await client.call("POST", "global/urlMaps/other/validate", body)
+        assert (status, answer["result"]["loadSucceeded"]) == (200, good)
+        assert bool(answer["result"].get("loadErrors")) is not good
+    assert (await client.refused("GET", "global/urlMaps/other"))[0] == 404

@@ -13,7 +13,7 @@ from infra.twin.places import Places
 from infra.twin.refused import Refused, not_found
 from infra.twin.resources.key import Key
 from infra.twin.resources.kind import Kind
-from infra.twin.resources.kinds import BY_COLLECTION, BY_METHODS
+from infra.twin.resources.kinds import AGGREGATED, BY_METHODS
 from infra.twin.world import Change
 
 SETTERS: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ class ResourceMethods:
     def find(self, call: Call) -> Callable[[Call], Answer] | None:
         """The one for a call; None: it is of another module, or nobody's."""
         action = call.method.action
-        if action == "aggregatedList" and call.method.collection in self._collections():
+        if action == "aggregatedList" and call.method.collection in AGGREGATED:
             return self.aggregated_list
         if call.method.collection not in BY_METHODS:
             return None
@@ -58,17 +58,19 @@ class ResourceMethods:
         if not self._places.has(call.scope):
             raise _no_scope(call)
         moment = Moment(call.moment, self._engine.number)
-        return self._mutate(call, lambda: self._mutations.insert(kind, call.project, call.scope, call.body(), moment))
+        return submit(
+            self._engine, call, lambda: self._mutations.insert(kind, call.project, call.scope, call.body(), moment)
+        )
 
     def update(self, call: Call) -> Answer:
         kind = BY_METHODS[call.method.collection]
         key = call.key(kind.collection)
-        return self._mutate(call, lambda: self._mutations.update(kind, key, call.body()))
+        return submit(self._engine, call, lambda: self._mutations.update(kind, key, call.body()))
 
     def patch(self, call: Call) -> Answer:
         kind = BY_METHODS[call.method.collection]
         key = call.key(kind.collection)
-        return self._mutate(call, lambda: self._mutations.patch(kind, key, call.body()))
+        return submit(self._engine, call, lambda: self._mutations.patch(kind, key, call.body()))
 
     def set(self, call: Call) -> Answer:
         kind = BY_METHODS[call.method.collection]
@@ -76,14 +78,11 @@ class ResourceMethods:
         if schema is None:
             raise AssertionError(call.method.name)
         fields = SETTERS[call.method.action]
-        return self._mutate(call, lambda: self._mutations.set(kind, key, schema, call.body(), fields))
+        return submit(self._engine, call, lambda: self._mutations.set(kind, key, schema, call.body(), fields))
 
     def delete(self, call: Call) -> Answer:
         key = call.key(BY_METHODS[call.method.collection].collection)
-        return self._mutate(call, lambda: (self._mutations.delete(key), None))
-
-    def _mutate(self, call: Call, make: Callable[[], tuple[Change, Checked | None]]) -> Answer:
-        return submit(self._engine, call, make)
+        return submit(self._engine, call, lambda: (self._mutations.delete(key), None))
 
     def get(self, call: Call) -> Answer:
         key = call.key(BY_METHODS[call.method.collection].collection)
@@ -102,7 +101,7 @@ class ResourceMethods:
         return answer_with(listing.answer(render.discriminator(kind, "List"), link, found, token))
 
     def aggregated_list(self, call: Call) -> Answer:
-        kind = self._collections()[call.method.collection]
+        kind = AGGREGATED[call.method.collection]
         world = self._engine.world
         items = {key: render.resource(world, key, call.url) for key, _ in world.of(call.project, kind.collection)}
         scope_of = {item["id"]: key.scope for key, item in items.items()}
@@ -115,10 +114,6 @@ class ResourceMethods:
     def _scopes(self, kind: Kind) -> Iterable[str]:
         zonal = kind.level == "zones"
         return [scope for scope in self._places.scopes() if zonal or not scope.startswith("zones/")]
-
-    def _collections(self) -> Mapping[str, Kind]:
-        """Aggregated lists stand with the collection's name in URLs, also where the global one has another."""
-        return {**BY_METHODS, **BY_COLLECTION}
 
 
 def submit(engine: Engine, call: Call, make: Callable[[], tuple[Change, Checked | None]]) -> Answer:

@@ -14,7 +14,7 @@ from infra.twin.mutate import Mutations
 from infra.twin.places import Places
 from infra.twin.refused import Refused, bad_request, not_found
 from infra.twin.resources.key import Key, parse
-from infra.twin.resources.kind import Subject, invalid
+from infra.twin.resources.kind import invalid
 from infra.twin.resources.url_map import URL_MAP
 from infra.twin.world import Endpoint
 
@@ -131,11 +131,11 @@ class OtherMethods:
         key = call.key("urlMaps")
         checked = self._mutations.read(call.method.request or "", call.body())
         resource = checked.value.get("resource") or {}
+        faults: tuple[Fault, ...] = ()
         try:
-            completed = self._mutations.complete(URL_MAP, key, {"name": key.name, **resource})
-            faults = list(URL_MAP.check(Subject(completed, key, self._engine.world)))
+            self._mutations.complete(URL_MAP, key, {"name": key.name, **resource})
         except Refused as refused:
-            faults = list(refused.faults)
+            faults = refused.faults
         result: Json = {"loadSucceeded": not faults}
         if faults:
             result["loadErrors"] = [fault.message for fault in faults]

@@ -34,3 +34,6 @@ BY_COLLECTION = {kind.collection: kind for kind in KINDS}
 
 BY_METHODS = {kind.methods: kind for kind in KINDS}
 """By the discovery document's name of the collection."""
+
+AGGREGATED = {**BY_METHODS, **BY_COLLECTION}
+"""By either: lists of all scopes stand under the collection's name in URLs, also where the global one has another."""
