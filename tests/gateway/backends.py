@@ -136,6 +136,20 @@ class Backend:
         return _Recording(call)
 
 
+class Counted:
+    """Servers, and how many calls each got since the last look."""
+
+    def __init__(self, servers: Sequence[Backend]) -> None:
+        self.servers = servers
+        self._seen = [0] * len(servers)
+
+    def counts(self) -> list[int]:
+        now = [len(server.calls) for server in self.servers]
+        since = [after - before for after, before in zip(now, self._seen, strict=True)]
+        self._seen = now
+        return since
+
+
 class _Recording:
     def __init__(self, call: Arrived) -> None:
         self._call = call

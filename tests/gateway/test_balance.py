@@ -10,27 +10,20 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.gateway.backends import Backend, Client, failure
+from tests.gateway.backends import Backend, Client, Counted, failure
 from tests.gateway.core import Serving, document, until
 
 WORKERS = (1, 4)
 PANICS_NEVER = {"overprovisioning_percent": 140, "panic_threshold_percent": 0}
 
 
-class World:
+class World(Counted):
     """Some servers behind one gateway; `counts` since the last look."""
 
     def __init__(self, servers: list[Backend], serving: Serving, client: Client) -> None:
-        self.servers = servers
+        super().__init__(servers)
         self.serving = serving
         self.client = client
-        self._seen = [0] * len(servers)
-
-    def counts(self) -> list[int]:
-        now = [len(server.calls) for server in self.servers]
-        since = [after - before for after, before in zip(now, self._seen, strict=True)]
-        self._seen = now
-        return since
 
     async def call(self, times: int, **fields: Any) -> list[int]:
         """Makes calls one after the other; how many each server got."""

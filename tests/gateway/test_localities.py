@@ -16,27 +16,20 @@ from gateway.admin.clusters import clusters
 from gateway.configuration import load_file
 from gateway.configuration.model import GatewayConfig, OutlierDetection
 from tests.gateway.backends import Backend as Server
-from tests.gateway.backends import Client
+from tests.gateway.backends import Client, Counted
 from tests.gateway.core import until
 
 WORKERS = (1, 4)
 CALLS = 1_200
 
 
-class Zones:
+class Zones(Counted):
     """Two servers in zone `a`, where the gateway runs, and two in `b`; `counts` are calls since the last look."""
 
     def __init__(self, servers: list[Server], gateway: Gateway, clients: list[Client]) -> None:
-        self.servers = servers
+        super().__init__(servers)
         self.gateway = gateway
         self.clients = clients
-        self._seen = [0] * len(servers)
-
-    def counts(self) -> list[int]:
-        now = [len(server.calls) for server in self.servers]
-        since = [after - before for after, before in zip(now, self._seen, strict=True)]
-        self._seen = now
-        return since
 
     async def call(self, times: int) -> list[int]:
         """Calls from every client in turn, one after the other for each; how many each server got."""
