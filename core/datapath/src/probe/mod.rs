@@ -5,6 +5,7 @@
 //! a target is watched, until it is told to stop.
 
 mod document;
+mod events;
 mod get;
 mod health;
 mod http1;
@@ -16,6 +17,7 @@ mod plan;
 pub mod prober;
 mod resolve;
 mod run;
+mod server;
 mod session;
 
 pub use document::{Kind, Request, Target, Tls};

@@ -12,16 +12,20 @@
 //! What is told upwards is little too: a finding that differs from the last one, and that a server has been found healthy, or
 //! not, so often in a row that a threshold is reached. The thread decides nothing beyond that.
 
+pub use super::events::Event;
+use super::events::Events;
 use super::health::Found;
 use super::link::Link;
 use super::observation::{Finding, Observation, Outcome, Times};
 use super::plan::{Host, Plan, Shared};
+pub use super::server::Thresholds;
+use super::server::{ALIVE_ROUNDS, Phase, Server, passes};
 use crate::bytes::hash::random_seed;
 use crate::bytes::wheel::{Armed, Wheel};
 use crate::http2::hpack::Dictionary;
 use crate::shared::lock;
 use crate::snapshot::Address;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Interest, Poll, Token, Waker};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -34,29 +38,8 @@ const WAKE: Token = Token(usize::MAX);
 /// First rounds are spread over no more than this, since whoever starts waits for them; and few servers over less.
 const FIRST_ROUND_MS: u64 = 1_000;
 const FIRST_ROUNDS_PER_MS: u64 = 10;
-/// Intervals from one Check of a watched server to the next.
-const ALIVE_ROUNDS: u64 = 5;
 /// A `Watch` that has ended is begun anew so soon, once; what fails then waits for its interval.
 const FIRST_BACKOFF_MS: u64 = 100;
-
-/// What the thread has to say of a server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    /// The one given to `set`.
-    pub id: u64,
-    pub observation: Observation,
-    /// How many times in a row the server has passed, or not passed for whatever reason.
-    pub streak: u32,
-    /// `Watch` said so, and will say so only once.
-    pub watched: bool,
-}
-
-/// The streaks that are told although nothing has changed. 1: the first finding was enough.
-#[derive(Debug, Clone, Copy)]
-pub struct Thresholds {
-    pub healthy: u32,
-    pub unhealthy: u32,
-}
 
 enum Order {
     Set {
@@ -77,7 +60,7 @@ enum Order {
 #[derive(Default)]
 struct Mailbox {
     orders: Mutex<Vec<Order>>,
-    events: Mutex<Vec<Event>>,
+    events: Mutex<Events>,
     stop: AtomicBool,
 }
 
@@ -127,7 +110,7 @@ impl Prober {
 
     /// What has been found since, the oldest first.
     pub fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut *lock(&self.mailbox.events))
+        lock(&self.mailbox.events).take()
     }
 
     fn order(&self, order: Order) {
@@ -144,66 +127,6 @@ impl Drop for Prober {
             let _ = thread.join();
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Until the next round.
-    Resting,
-    /// Under way; the time of `due_ms` is when it is given up.
-    Asking,
-    /// `Watch` has answered, and says the next thing when it likes. At `due_ms` it is asked whether it is alive.
-    Watching,
-    /// That has been asked; the time of `due_ms` is when it is given up.
-    Reassuring,
-}
-
-impl Phase {
-    fn is_watching(self) -> bool {
-        matches!(self, Phase::Watching | Phase::Reassuring)
-    }
-}
-
-struct Server {
-    id: u64,
-    plan: Plan,
-    address: Address,
-    thresholds: Thresholds,
-    link: Option<Link>,
-    /// The link has answered before: that it turns out to be gone says nothing about the server.
-    reused: bool,
-    phase: Phase,
-    watches: bool,
-    round_ms: u64,
-    times: Times,
-    due_ms: u64,
-    armed: Armed,
-    last: Option<Finding>,
-    streak: u32,
-}
-
-impl Server {
-    /// Milliseconds from one round to the next.
-    fn interval_ms(&self) -> u64 {
-        let rests = self.plan.shared.quiet.load(Relaxed) && self.last.as_ref().is_some_and(passes);
-        if rests { self.plan.quiet_interval_ms.max(self.plan.interval_ms) } else { self.plan.interval_ms }
-    }
-
-    /// The same from one Check beside a Watch to the next.
-    fn alive_interval_ms(&self) -> u64 {
-        self.interval_ms().max(self.plan.interval_ms.saturating_mul(ALIVE_ROUNDS))
-    }
-
-    /// `at_ms`, varied by its share of `interval_ms`.
-    fn varied(&self, at_ms: u64, interval_ms: u64, random: u64) -> u64 {
-        let part = interval_ms / 100 * self.plan.jitter_percent + interval_ms % 100 * self.plan.jitter_percent / 100;
-        (at_ms + random % (2 * part).max(1)).saturating_sub(part)
-    }
-}
-
-/// A gRPC server without `grpc.health.v1` passes, as gRPC's own clients have it (gRFC A17): it answers, and cannot say more.
-fn passes(finding: &Finding) -> bool {
-    matches!(finding.outcome, Outcome::Serving | Outcome::Unimplemented)
 }
 
 struct Loop {
@@ -243,7 +166,7 @@ impl Loop {
     }
 
     fn run(mut self) {
-        let mut events = Events::with_capacity(1024);
+        let mut events = mio::Events::with_capacity(1024);
         let mut due = Vec::new();
         while !self.mailbox.stop.load(Relaxed) {
             let timeout = self.wheel.next_ms(self.now_ms()).map(Duration::from_millis);
