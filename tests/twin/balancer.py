@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,19 +20,12 @@ HOST = "api.example"
 
 
 class Balancer:
-    """Everything is called what it is: `vip`, `check`, `service`, `map`, `cert`, `proxy`, `rule`; groups as their regions."""
+    """All are called what they are: `vip`, `check`, `service`, `map`, `cert`, `proxy`, `rule`; groups by their regions."""
 
-    def __init__(self, client: Client, folder: Path) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self._authority = trustme.CA()
-        self._folder = folder
         self.ca = self._authority.cert_pem.bytes()
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """For backends: a certificate that nobody could verify."""
-        other = trustme.CA().issue_cert("nobody.example")
-        chain = b"".join(pem.bytes() for pem in other.cert_chain_pems)
-        return grpc.ssl_server_credentials([(other.private_key_pem.bytes(), chain)])
 
     async def make(self, groups: Mapping[str, Iterable[str]], service: Json | None = None, rate: float = 1000) -> None:
         """A whole chain; `groups` has the endpoints of each region, `service` is put over the service's fields."""
@@ -154,6 +146,13 @@ class Caller:
         except grpc.aio.AioRpcError as error:
             return f"{error.code().name}: {error.details()}"
         return str(dict(await call.initial_metadata())[NAME_HEADER])
+
+
+def unverifiable() -> grpc.ServerCredentials:
+    """For backends: a certificate of an authority that nobody has."""
+    leaf = trustme.CA().issue_cert("nobody.example")
+    chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
+    return grpc.ssl_server_credentials([(leaf.private_key_pem.bytes(), chain)])
 
 
 def backends(names: Iterable[str], credentials: grpc.ServerCredentials) -> list[GrpcBackend]:

@@ -32,6 +32,9 @@ log = logging.getLogger("tidegate.twin")
 LOOK = 0.25
 """Seconds from one look at demand and health to the next."""
 
+LITTLE = 0.005
+"""A share that differs by less stays: with new weights a turn of the round robin begins anew."""
+
 HOST = "127.0.0.1"
 
 
@@ -219,10 +222,21 @@ class FrontEnd:
         groups, healthy = self.groups(service), self._healthy(service.name)
         demand = {client: self.flow(service.name, client).calls.per_second for client in self._clients()}
         able = [group.group(healthy.__contains__) for group in groups]
-        self._shares[service.name] = distribute(demand, able, self._distances)
+        shares = distribute(demand, able, self._distances)
+        if set(shares) != set(self._shares.get(service.name, {})) or not _are_close(shares, self._shares[service.name]):
+            self._shares[service.name] = shares
         for (_, client), front in self._fronts.items():
             if front.edge.serves(service.name):
                 front.edge.set_endpoints(service.name, self._endpoints(service.name, client, groups, healthy))
+
+
+def _are_close(one: Shares, other: Shares) -> bool:
+    clients = {*one, *other}
+    return all(
+        abs(one.get(client, {}).get(group, 0.0) - other.get(client, {}).get(group, 0.0)) <= LITTLE
+        for client in clients
+        for group in {*one.get(client, {}), *other.get(client, {})}
+    )
 
 
 def _count_each(rates: dict[str, Rate], now: float, totals: Mapping[str, int]) -> None:
