@@ -20,7 +20,7 @@ HOST = "api.example"
 
 
 class Balancer:
-    """All are called what they are: `vip`, `check`, `service`, `map`, `cert`, `proxy`, `rule`; groups by their regions."""
+    """All are called what they are: `vip`, `check`, `service`, `map`, `cert`, `proxy`, `rule`; groups by region."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
