@@ -48,9 +48,12 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class BackendTls:
+    """`verify` False: whatever certificate is shown is taken, and without a name none is sent."""
+
     ca: Path | None = None
     client: CertificateSource | None = None
     server_name: str | None = None
+    verify: bool = True
 
 
 BalancePolicy = Literal["round-robin", "least-request", "random", "ring-hash", "maglev"]
@@ -285,8 +288,26 @@ class HeaderMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """Where a client is sent instead, with the HTTP status `code`; what is None stays as it was asked for.
+
+    `path` is the whole path, `prefix` stands for the one by which the route was found.
+    """
+
+    code: int
+    https: bool = False
+    host: str | None = None
+    path: str | None = None
+    prefix: str | None = None
+    strip_query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """All conditions that are given must match; `backends` are (name, weight). `retry` outranks its backends'."""
+    """All conditions that are given must match; `backends` are (name, weight), and there are none with a `redirect`.
+
+    `timeout` is for calls that say none, `max_timeout` for all. `retry` outranks its backends'.
+    """
 
     name: str
     backends: tuple[tuple[str, int], ...]
@@ -296,7 +317,9 @@ class Route:
     service: str | None = None
     method: str | None = None
     headers: tuple[HeaderMatch, ...] = ()
+    redirect: Redirect | None = None
     timeout: float = 0.0
+    max_timeout: float = 0.0
     idle_timeout: float = 0.0
     access: Access = Access()
     retry: Retry | None = None

@@ -17,6 +17,7 @@ from gateway.configuration.model import (
     Location,
     Method,
     Provider,
+    Redirect,
     Route,
     SlowStart,
 )
@@ -131,11 +132,24 @@ def _route(route: Route) -> Json:
             "headers": headers,
         },
         "backends": [{"name": name, "weight": weight} for name, weight in route.backends],
+        "redirect": _redirect(route.redirect) if route.redirect else None,
         "timeout_ms": milliseconds(route.timeout),
+        "max_timeout_ms": milliseconds(route.max_timeout),
         "idle_timeout_ms": milliseconds(route.idle_timeout),
         "access": _access(route.access),
         "retry": retry_json(route.retry) if route.retry else None,
         "rate_limits": list(route.rate_limits),
+    }
+
+
+def _redirect(redirect: Redirect) -> Json:
+    return {
+        "status": redirect.code,
+        "https": redirect.https,
+        "host": redirect.host,
+        "path": redirect.path,
+        "prefix": redirect.prefix,
+        "strip_query": redirect.strip_query,
     }
 
 

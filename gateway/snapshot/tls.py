@@ -46,14 +46,15 @@ class TlsReader:
         }
 
     def client(self, tls: BackendTls, backend: str) -> Json:
-        ca = tls.ca or bundle_path()
-        if ca is None:
+        ca = (tls.ca or bundle_path()) if tls.verify else None
+        if ca is None and tls.verify:
             place = Place(f"backend {backend}")
             self._problems.error(place, "this machine has no public roots to trust", "give the CA's certificate")
         return {
             "ca_pem": self._pem(ca) if ca else None,
             "client": self._pair(tls.client, CLIENT_PAIR_NAMES) if tls.client else None,
-            "server_name": tls.server_name or "",
+            "server_name": tls.server_name,
+            "verify": tls.verify,
         }
 
     def _pair(self, source: CertificateSource, names: tuple[str, ...]) -> Json | None:

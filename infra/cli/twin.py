@@ -29,6 +29,11 @@ ClientOptions(api_endpoint="http://127.0.0.1:8085"). Tokens: GCE_METADATA_HOST=1
 
 
 def main(argv: Sequence[str]) -> int:
+    if argv[:1] == ["listeners"]:
+        from infra.cli.twin_listeners import main as listeners
+
+        return listeners(argv[1:])
+    from infra.twin.front_end.front_end import FrontEndOptions
     from infra.twin.process import TwinOptions
 
     arguments = _parser().parse_args(argv)
@@ -42,22 +47,30 @@ def main(argv: Sequence[str]) -> int:
         reads=arguments.read_quota,
         token_lifetime=arguments.token_lifetime,
         wants_token=arguments.require_token,
+        propagation_delay=arguments.propagation_delay,
+        front_end=FrontEndOptions(
+            client_regions=tuple(dict.fromkeys(arguments.client_region or FrontEndOptions().client_regions)),
+            first_port=arguments.listen_port,
+            access_log=arguments.access_log,
+        ),
     )
     try:
-        asyncio.run(_run(options))
+        asyncio.run(_run(options, arguments.ready_fd))
     except OSError as error:
         tell(f"tidegate twin: {error}")
         return 1
     return 0
 
 
-async def _run(options: TwinOptions) -> None:
+async def _run(options: TwinOptions, ready_descriptor: int | None) -> None:
+    from infra.announcement import announce
     from infra.twin.process import twin
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with twin(options) as address:
+        announce(ready_descriptor, address)
         write(f"http://{address}/compute/v1/")
         tell(f"The twin serves Google's Compute API at http://{address}; Ctrl-C ends it.")
         await stop.wait()
@@ -67,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidegate twin",
         description="Stand in for the part of Google Cloud that a global load balancer lives in: checked as Google"
-        " checks, with operations, fingerprints, references and faults. Prints the URL that it serves.",
+        " checks, with operations, fingerprints, references and faults; and carry traffic as written there. Prints the"
+        " URL that it serves. `tidegate twin listeners` shows where its load balancers listen.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -89,6 +103,34 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="how long an operation takes before anything has changed (default: none, DONE at once)",
     )
+    parser.add_argument(
+        "--propagation-delay",
+        type=duration,
+        default=0.0,
+        metavar="TIME",
+        help="from an operation's end to the traffic following it; Google's is about 30s (default: none)",
+    )
+    parser.add_argument(
+        "--client-region",
+        action="append",
+        metavar="REGION",
+        help="where clients are, once for each; every one gets listeners of its own (default: us-central1,"
+        " europe-west1, asia-east1)",
+    )
+    parser.add_argument(
+        "--listen-port",
+        type=port,
+        default=0,
+        metavar="NUMBER",
+        help="the first port of the listeners; the next ones follow where they are free (default: any)",
+    )
+    parser.add_argument(
+        "--access-log",
+        default="",
+        metavar="PATH",
+        help="where requests to backend services with a logConfig are logged, - for standard output (default: nowhere)",
+    )
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument(
         "--strict", action="store_true", help="refuse fields that Google would ignore: unknown, output only, null"
     )

@@ -34,6 +34,8 @@ class Engine:
         self.settings = settings
         self._store = store
         self.world: World = store.world()
+        self.watchers: list[Callable[[Change], None]] = []
+        """Told of every change once it is made."""
         self.operations: OrderedDict[str, Operation] = OrderedDict()
         self.mutations = store.counter("mutations")
         self._numbers = store.counter("numbers") or 1_000_000_000_000_000_000
@@ -111,6 +113,8 @@ class Engine:
     def _made(self, operation: Operation) -> None:
         if operation.failure is None:
             self.world.apply(operation.change)
+            for watcher in self.watchers:
+                watcher(operation.change)
         # Its change is in the world; an operation that is only looked at needs none.
         self.operations[operation.name] = replace(operation, change=Change(operation.target, None))
 

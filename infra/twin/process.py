@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.twin.api.dispatch import Api
-from infra.twin.api.others import HealthOf
 from infra.twin.credentials import Tokens
 from infra.twin.engine import Engine, Settings
+from infra.twin.front_end.front_end import FrontEnd, FrontEndOptions
+from infra.twin.front_end.propagation import Propagation
 from infra.twin.places import Places
 from infra.twin.quota import ReadQuota
-from infra.twin.resources.key import Key
 from infra.twin.server import TwinServer
 from infra.twin.store import Store
-from infra.twin.world import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,8 @@ class TwinOptions:
     reads: int = 0
     token_lifetime: float = 3600.0
     wants_token: bool = False
+    propagation_delay: float = 0.0
+    front_end: FrontEndOptions = field(default_factory=FrontEndOptions)
 
 
 @asynccontextmanager
@@ -41,18 +42,26 @@ async def twin(options: TwinOptions) -> AsyncIterator[str]:
     """A twin that serves; yields its `host:port`. OSError: the port or the state's file cannot be had."""
     store = Store(options.state)
     try:
-        engine = Engine(store, Settings(options.operation_time))
-        api = Api(engine, Places(), _unknown_health(engine), strict=options.strict)
+        engine, places = Engine(store, Settings(options.operation_time)), Places()
+        propagation = Propagation(engine.world, options.propagation_delay, time.monotonic)
+        engine.watchers.append(propagation.made)
+        front_end = FrontEnd(propagation, options.front_end, places.zones)
+        api = Api(engine, places, front_end.health, strict=options.strict)
         tokens = Tokens(options.token_lifetime, required=options.wants_token)
-        server = TwinServer(api, engine, store, ReadQuota(options.reads), tokens, options.project)
+        server = TwinServer(api, engine, store, ReadQuota(options.reads), tokens, options.project, front_end)
         address = await server.start(options.host, options.port)
-        operations = asyncio.create_task(_end_operations(engine))
+        tasks = (asyncio.create_task(_end_operations(engine)), asyncio.create_task(front_end.run()))
         try:
             yield address
         finally:
-            operations.cancel()
-            await asyncio.gather(operations, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             await server.aclose()
+            await front_end.aclose()
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
     finally:
         store.close()
 
@@ -63,10 +72,3 @@ async def _end_operations(engine: Engine) -> None:
         now = time.time()
         due = engine.advance(now)
         await asyncio.sleep(min(1.0, max(0.01, due - now)) if due else 0.1)
-
-
-def _unknown_health(engine: Engine) -> HealthOf:
-    def health(group: Key, _: Key | None) -> Mapping[Endpoint, str]:
-        return dict.fromkeys(engine.world.endpoints.get(group, {}), "UNKNOWN")
-
-    return health

@@ -16,6 +16,8 @@ from infra.twin.api.call import MOST_BODY, Answer, Request
 from infra.twin.api.dispatch import Api
 from infra.twin.engine import Engine
 from infra.twin.faults import CutError, Interruption
+from infra.twin.front_end import report
+from infra.twin.front_end.front_end import FrontEnd
 from infra.twin.quota import ReadQuota
 from infra.twin.store import Store
 
@@ -37,6 +39,7 @@ class TwinServer:
         quota: ReadQuota,
         tokens: credentials.Tokens,
         project: str,
+        front_end: FrontEnd,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
@@ -45,6 +48,7 @@ class TwinServer:
         self._quota = quota
         self._tokens = tokens
         self._now = now
+        self._front_end = front_end
         self._interruption = Interruption()
         engine.settings.interrupt = self._interruption
         application = web.Application(client_max_size=MOST_BODY)
@@ -52,6 +56,8 @@ class TwinServer:
         application.router.add_get("/twin/v1/requests", self._requests)
         application.router.add_get("/twin/v1/faults", self._show_faults)
         application.router.add_post("/twin/v1/faults", self._set_faults)
+        application.router.add_get("/twin/v1/listeners", self._listeners)
+        application.router.add_get("/twin/v1/traffic", self._traffic)
         application.router.add_routes(credentials.routes(tokens, project))
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
@@ -114,6 +120,12 @@ class TwinServer:
                 "nulls": answer.nulls,
             }
         )
+
+    async def _listeners(self, _: web.Request) -> web.Response:
+        return web.json_response(report.listeners(self._front_end))
+
+    async def _traffic(self, _: web.Request) -> web.Response:
+        return web.json_response(report.traffic(self._front_end))
 
     async def _requests(self, received: web.Request) -> web.Response:
         after = received.query.get("after", "0")

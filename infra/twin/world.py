@@ -73,6 +73,10 @@ class World:
                 if address and resource.get("IPAddress") == address:
                     yield other
 
+    def copy(self) -> World:
+        """The same, of its own: resources are never changed in place."""
+        return World(dict(self.resources), {key: dict(members) for key, members in self.endpoints.items()})
+
     def apply(self, change: Change) -> None:
         """Makes a change; one that was made already changes nothing."""
         if change.after is None:

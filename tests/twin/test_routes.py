@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.configuration.model import HeaderMatch
-from infra.twin.front_end.routes import Forward, Redirect, routes
+from gateway.configuration.model import HeaderMatch, Redirect
+from infra.twin.front_end.routes import Forward, routes
 
 
 def url_map(**members: Any) -> dict[str, Any]:

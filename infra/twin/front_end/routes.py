@@ -10,21 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.configuration.model import HeaderMatch
+from gateway.configuration.model import HeaderMatch, Redirect
 
 Json = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """What a `urlRedirect` says; `code` is the HTTP status."""
-
-    code: int
-    https: bool = False
-    host: str | None = None
-    path: str | None = None
-    prefix: str | None = None
-    strip_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)

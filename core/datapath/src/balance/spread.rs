@@ -138,6 +138,15 @@ impl Spread {
         self.tiers.iter().flat_map(|tier| tier.slots.iter().copied())
     }
 
+    /// The same, but among equals beginning anywhere, so that those who take the first that will do do not crowd.
+    pub fn slots_from(&self, random: u64) -> impl Iterator<Item = u32> + '_ {
+        self.tiers.iter().flat_map(move |tier| {
+            let start = (random % (tier.slots.len() as u64).max(1)) as usize;
+            let (before, after) = tier.slots.split_at(start);
+            after.iter().chain(before).copied()
+        })
+    }
+
     /// Groups of endpoints with what each gets of all requests, of ten thousand.
     pub fn tiers(&self) -> impl Iterator<Item = (u32, &[u32])> + '_ {
         self.tiers.iter().zip(&self.shares).map(|(tier, share)| (share.load, tier.slots.as_slice()))
@@ -182,6 +191,22 @@ mod tests {
     }
 
     use Health::{Healthy, Unhealthy, Unknown};
+
+    #[test]
+    fn whoever_takes_the_first_that_will_do_begins_anywhere_among_the_best() {
+        let priorities = [0, 0, 0, 1, 1];
+        let members: Vec<Member> = (0u32..)
+            .zip(priorities)
+            .map(|(slot, priority)| Member { slot, weight: 1, priority, distance: 0, health: Healthy, name: b"" })
+            .collect();
+        let spread = Spread::new(Plan::default(), &members, 0);
+        for random in 0..12 {
+            let order: Vec<u32> = spread.slots_from(random).collect();
+            assert_eq!(order[0], (random % 3) as u32);
+            assert!(order[..3].iter().all(|&slot| slot < 3) && order[3..].iter().all(|&slot| slot >= 3));
+            assert_eq!(order.len(), 5);
+        }
+    }
 
     #[test]
     fn healthy_endpoints_alone_while_there_are_enough() {

@@ -77,7 +77,9 @@ pub struct Tls {
     pub ca_pem: Option<String>,
     #[serde(default)]
     pub client: Option<KeyPair>,
-    pub server_name: String,
+    /// Absent: none is sent. May be absent only where `verify` is false.
+    #[serde(default)]
+    pub server_name: Option<String>,
     /// False: whatever certificate the server shows is taken.
     #[serde(default = "yes")]
     pub verify: bool,

@@ -285,6 +285,7 @@ fn settings(tls: &Tls, kind: Kind, place: &str) -> Result<ClientSettings, Vec<St
         ca_pem: tls.ca_pem.clone(),
         client: tls.client.clone(),
         server_name: tls.server_name.clone(),
+        verify: tls.verify,
     };
-    probe_settings(&document, place, tls.verify, protocols)
+    probe_settings(&document, place, protocols)
 }

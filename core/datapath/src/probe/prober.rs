@@ -397,11 +397,8 @@ impl Loop {
         self.tell(slot, finding, false);
         let Some(server) = self.servers.get_mut(slot).and_then(Option::as_mut) else { return };
         let interval = server.interval_ms();
-        // Rounds keep their beat, however long the answers take.
-        server.round_ms += interval;
-        if server.round_ms <= now_ms {
-            server.round_ms = now_ms + interval;
-        }
+        // Rounds keep their beat, however long the answers take; one that took longer is followed by the next at once.
+        server.round_ms = (server.round_ms + interval).max(now_ms);
         let mut due_ms = server.varied(server.round_ms, interval, scatter);
         if was_watching {
             due_ms = now_ms + FIRST_BACKOFF_MS.min(interval) + scatter % FIRST_BACKOFF_MS;

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod path;
+pub mod redirect;
 pub mod routes;
 pub mod table;
 pub mod template;

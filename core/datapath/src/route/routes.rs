@@ -5,6 +5,7 @@
 
 use super::authority::{Pattern, host};
 use super::path;
+use super::redirect::{Asked, Redirect};
 use crate::snapshot::document;
 
 /// A request's header fields, as the protocol that carried them keeps them.
@@ -26,6 +27,7 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub struct Route {
     pub name: Box<str>,
+    redirect: Option<Redirect>,
     authorities: Vec<Pattern>,
     path: Option<Box<[u8]>>,
     prefix: Option<Box<[u8]>>,
@@ -75,6 +77,18 @@ impl Route {
             [(_, backend)] => Some(*backend),
             _ => None,
         }
+    }
+
+    pub fn redirects(&self) -> bool {
+        self.redirect.is_some()
+    }
+
+    /// (status, `Location`) of a route that redirects.
+    pub fn redirect(&self, request: &Request<'_>, query: Option<&[u8]>, is_tls: bool) -> Option<(u16, String)> {
+        let redirect = self.redirect.as_ref()?;
+        let matched = self.prefix.as_deref().unwrap_or_default();
+        let asked = Asked { is_tls, authority: request.authority, path: request.path, matched, query };
+        Some((redirect.status, redirect.location(&asked)))
     }
 
     pub fn asks_for_headers(&self) -> bool {
@@ -221,15 +235,21 @@ fn compile_one(
             None => error(format!("backends[{position}].name"), format!("no backend is called `{}`", weighted.name)),
         }
     }
-    if route.backends.is_empty() {
+    if route.redirect.is_some() {
+        if !route.backends.is_empty() {
+            error("backends".into(), "a route that redirects has no use for a backend".into());
+        }
+    } else if route.backends.is_empty() {
         error("backends".into(), "a route needs a backend".into());
     } else if route.backends.iter().all(|weighted| weighted.weight == 0) {
         error("backends".into(), "all weights are 0: no backend would ever be chosen".into());
     } else if sum > u64::from(u32::MAX) {
         error("backends".into(), format!("the weights sum to {sum}, over {}", u32::MAX));
     }
+    let redirect = route.redirect.as_ref();
     Route {
         name: route.name.as_str().into(),
+        redirect: redirect.map(|redirect| Redirect::compile(redirect, &format!("routes[{index}]"), errors)),
         authorities,
         path: matcher.path.as_deref().map(|path| path.as_bytes().into()),
         prefix: matcher.path_prefix.as_deref().map(|path| path.as_bytes().into()),

@@ -28,6 +28,8 @@ pub struct Table {
     routes: Vec<Route>,
     /// Every request takes the first route.
     trivial: bool,
+    /// Some route does.
+    redirects: bool,
 }
 
 /// A gRPC method that is known by name.
@@ -90,6 +92,7 @@ impl Table {
         }
         let backend = |name: &str| backends.get(name).copied();
         builder.table.routes = routes::compile(&document.routes, &backend, &mut builder.errors);
+        builder.table.redirects = builder.table.routes.iter().any(Route::redirects);
         builder.table.trivial = builder.table.routes.first().is_some_and(Route::is_unconditional);
         let ignored = ignored_parameters(document);
         builder.declared_methods(&document.methods, descriptors, &backend, &ignored);
@@ -106,6 +109,7 @@ impl Table {
             tree: Tree::default(),
             routes: Vec::new(),
             trivial: false,
+            redirects: false,
         }
     }
 
@@ -174,6 +178,23 @@ impl Table {
         let own = known.and_then(|method| method.backend);
         let backend = own.or_else(|| self.routes.get(index?)?.backend(random))?;
         Some(Choice { route: index.and_then(|index| u32::try_from(index).ok()), backend })
+    }
+
+    pub fn redirects(&self) -> bool {
+        self.redirects
+    }
+
+    /// (status, `Location`) where the request's route redirects. `method` is the one that [`Table::find`] gave.
+    pub fn redirect(
+        &self,
+        request: &Request<'_>,
+        method: Option<u32>,
+        query: Option<&[u8]>,
+        is_tls: bool,
+    ) -> Option<(u16, String)> {
+        let known = method.and_then(|index| self.methods.get(index as usize));
+        let index = self.route(request.authority, request.path, known, request.headers)?;
+        self.routes.get(index)?.redirect(request, query, is_tls)
     }
 
     /// Whether every request with the same method, path and authority gets this choice: no header and no weight has a say.

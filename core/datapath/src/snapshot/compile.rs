@@ -55,8 +55,15 @@ pub struct Snapshot {
     /// Query parameters that hold tokens.
     pub secret_parameters: Vec<String>,
     method_timeouts_ms: Vec<Option<u64>>,
-    /// (time-out, idle time-out).
-    route_timeouts_ms: Vec<(u64, u64)>,
+    route_times: Vec<RouteTimes>,
+}
+
+/// Milliseconds; 0 is none.
+#[derive(Debug, Clone, Copy, Default)]
+struct RouteTimes {
+    timeout: u64,
+    idle: u64,
+    most: u64,
 }
 
 /// What is wrong with a snapshot's JSON: all faults at once, as `path: message`.
@@ -102,8 +109,12 @@ impl Snapshot {
             }
         }
         let method_timeouts_ms = document.methods.iter().map(|method| method.timeout_ms).collect();
-        let route_timeouts_ms: Vec<(u64, u64)> =
-            document.routes.iter().map(|route| (route.timeout_ms, route.idle_timeout_ms)).collect();
+        let times = |route: &document::Route| RouteTimes {
+            timeout: route.timeout_ms,
+            idle: route.idle_timeout_ms,
+            most: route.max_timeout_ms,
+        };
+        let route_times: Vec<RouteTimes> = document.routes.iter().map(times).collect();
         let retries = Retries::compile(&document, &backends, &mut faults);
         let listeners = compile_listeners(document.listeners, &mut faults);
         check_limits(&document.limits, &mut faults);
@@ -116,7 +127,7 @@ impl Snapshot {
             && document.descriptors.is_empty()
             && document.unknown_methods == document::UnknownMethods::Pass;
         let open = route_access.iter().all(CompiledAccess::is_open) && document.healthz_path.is_none();
-        let patient = route_timeouts_ms.iter().all(|&(_, idle_ms)| idle_ms == 0);
+        let patient = route_times.iter().all(|times| times.idle == 0 && times.most == 0);
         Ok(Snapshot {
             version: document.version,
             limits: document.limits,
@@ -125,7 +136,7 @@ impl Snapshot {
             xff_trusted_hops: document.xff_trusted_hops,
             healthz_path: document.healthz_path,
             only_backend: table.only_backend().filter(|_| plain && open && patient && !limits_rates),
-            only_timeout_ms: route_timeouts_ms.first().map_or(0, |&(timeout_ms, _)| timeout_ms),
+            only_timeout_ms: route_times.first().map_or(0, |times| times.timeout),
             retries,
             descriptors,
             table,
@@ -152,14 +163,14 @@ impl Snapshot {
                 })
                 .collect(),
             method_timeouts_ms,
-            route_timeouts_ms,
+            route_times,
         })
     }
 
     /// For calls that say none themselves; 0 is none.
     pub fn timeout_ms(&self, method: Option<u32>, route: Option<u32>, transcoded: bool) -> u64 {
         let own = method.and_then(|index| *self.method_timeouts_ms.get(index as usize)?);
-        let route = route.and_then(|index| self.route_timeouts_ms.get(index as usize)).map_or(0, |times| times.0);
+        let route = self.times(route).timeout;
         own.unwrap_or(match (route, transcoded) {
             (0, true) => self.limits.transcoded_timeout_ms,
             (route, _) => route,
@@ -182,7 +193,16 @@ impl Snapshot {
     }
 
     pub fn idle_timeout_ms(&self, route: Option<u32>) -> u64 {
-        route.and_then(|index| self.route_timeouts_ms.get(index as usize)).map_or(0, |times| times.1)
+        self.times(route).idle
+    }
+
+    /// For all calls, whatever they say themselves; 0 is none.
+    pub fn max_timeout_ms(&self, route: Option<u32>) -> u64 {
+        self.times(route).most
+    }
+
+    fn times(&self, route: Option<u32>) -> RouteTimes {
+        route.and_then(|index| self.route_times.get(index as usize)).copied().unwrap_or_default()
     }
 }
 

@@ -1,3 +1,4 @@
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -18,39 +19,36 @@ pub struct ClientSettings {
 
 /// Makes a backend's configuration; `path` is where `document` stands in the snapshot (`backends[0].tls`).
 ///
-/// TLS 1.2 and 1.3, HTTP/2 alone by ALPN, the server's certificate always verified, sessions resumed.
+/// TLS 1.2 and 1.3, HTTP/2 alone by ALPN, sessions resumed. Where the document says so, anybody is trusted: it needs no CA
+/// then, and without a name sends none.
 ///
 /// Errors: every fault at once, each as `path: message`.
 pub fn client_settings(document: &ClientTls, path: &str) -> Result<ClientSettings, Vec<String>> {
-    settings(document, path, true, &[b"h2"])
+    settings(document, path, &[b"h2"])
 }
 
-/// The same for a health probe, which may speak other protocols than HTTP/2 and, when told so, trusts anybody: without
-/// `verify` the document needs no CA.
-pub fn probe_settings(
-    document: &ClientTls,
-    path: &str,
-    verify: bool,
-    protocols: &[&[u8]],
-) -> Result<ClientSettings, Vec<String>> {
-    settings(document, path, verify, protocols)
+/// The same for a health probe, which may speak other protocols than HTTP/2.
+pub fn probe_settings(document: &ClientTls, path: &str, protocols: &[&[u8]]) -> Result<ClientSettings, Vec<String>> {
+    settings(document, path, protocols)
 }
 
-fn settings(
-    document: &ClientTls,
-    path: &str,
-    verify: bool,
-    protocols: &[&[u8]],
-) -> Result<ClientSettings, Vec<String>> {
+fn settings(document: &ClientTls, path: &str, protocols: &[&[u8]]) -> Result<ClientSettings, Vec<String>> {
     let mut problems = Vec::new();
     let mut note = |field: &str, message: String| problems.push(format!("{path}.{field}: {message}"));
 
-    let server_name = ServerName::try_from(document.server_name.clone());
-    if server_name.is_err() {
-        note("server_name", format!("{:?} is neither a DNS name nor an IP address", document.server_name));
+    let server_name = match &document.server_name {
+        Some(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
+        }
+        None if document.verify => Err("is missing; give the name that the backend's certificate is for".to_string()),
+        // An address is not sent.
+        None => Ok(ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))),
+    };
+    if let Err(message) = &server_name {
+        note("server_name", message.clone());
     }
     let roots = match &document.ca_pem {
-        _ if !verify => Ok(None),
+        _ if !document.verify => Ok(None),
         None => Err("is missing; give the CA certificates that the backend's certificate is checked with".to_string()),
         Some(pem) => root_store(pem).map(Some),
     };

@@ -14,6 +14,7 @@ use crate::authenticate::decide::{CompiledAccess, Decision};
 use crate::http2::hpack::HeaderList;
 use crate::observe::counters::Counter;
 use crate::route::path;
+use crate::route::routes::Request;
 use crate::route::table::Target;
 use crate::snapshot::Snapshot;
 use crate::transcode::health;
@@ -87,7 +88,7 @@ impl Worker {
         }
         let Resolved { found, query, binding } = match found {
             Some(found) => Resolved { found, query: None, binding: None },
-            None => self.resolve(&snapshot, facts, list)?,
+            None => self.resolve(&snapshot, slot, facts, list)?,
         };
         let access = found.method.and_then(|index| snapshot.method_access.get(index as usize));
         let caller = match access.or_else(|| snapshot.route_access.get(found.route? as usize)) {
@@ -99,6 +100,10 @@ impl Worker {
             self.charge(slot, &snapshot, facts, found, caller.as_deref(), list)?;
         }
         self.watch_if_asked(slot, &snapshot, found.method, found.route, found.backend);
+        let max_timeout_ms = snapshot.max_timeout_ms(found.route);
+        if max_timeout_ms > 0 {
+            self.set_deadline(slot, max_timeout_ms);
+        }
         let exchange = &mut self.exchanges[slot];
         let timeout_ms = snapshot.timeout_ms(found.method, found.route, binding.is_some());
         let idle_timeout_ms = snapshot.idle_timeout_ms(found.route);
@@ -116,7 +121,13 @@ impl Worker {
     }
 
     /// Method, route and backend of a request, whose path is brought into normal form.
-    fn resolve(&mut self, snapshot: &Snapshot, facts: &Facts, list: &mut HeaderList) -> Result<Resolved, Stopped> {
+    fn resolve(
+        &mut self,
+        snapshot: &Snapshot,
+        slot: u32,
+        facts: &Facts,
+        list: &mut HeaderList,
+    ) -> Result<Resolved, Stopped> {
         self.check_authority(facts, list)?;
         let query = self.normalize(facts, list)?;
         let dictionary = Rc::clone(&self.dictionary);
@@ -143,6 +154,14 @@ impl Worker {
         let authority = value(facts.authority.get().or(facts.host.get()));
         let random = (self.random >> 16) as u32;
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if snapshot.table.redirects() {
+            let request = Request { authority, path, method: None, headers: &view };
+            let connection = self.connections.get(self.exchanges[slot].sides[CLIENT].connection);
+            let is_tls = connection.is_some_and(|connection| connection.transport.is_tls());
+            if let Some((status, location)) = snapshot.table.redirect(&request, known, query.as_deref(), is_tls) {
+                return Err(answer::redirected(status, location).into());
+            }
+        }
         let choice = snapshot.table.select_route(authority, path, known, &view, random).ok_or(answer::NO_ROUTE)?;
         if known.is_none() && snapshot.table.is_disguised(authority, path, &view, choice.route) {
             return Err(answer::BAD_PATH.into());

@@ -21,6 +21,7 @@ pub(super) struct Answer {
 
 /// gRPC's numbers.
 mod code {
+    pub(super) const UNKNOWN: u8 = 2;
     pub(super) const DEADLINE_EXCEEDED: u8 = 4;
     pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
     pub(super) const UNIMPLEMENTED: u8 = 12;
@@ -83,6 +84,12 @@ pub(super) const HOLD_FULL: Answer = answer(401, code::UNAUTHENTICATED, "too-man
 pub(super) const HEALTHY: Answer = answer(200, 0, "", "OK");
 pub(super) const DRAINING: Answer = answer(503, code::UNAVAILABLE, "draining", "the gateway is draining");
 pub(super) const NOT_SERVING: Answer = answer(503, code::UNAVAILABLE, "draining", "NOT_SERVING");
+
+/// By a route of the configuration.
+pub(super) fn redirected(status: u16, location: String) -> Answer {
+    let message = format!("moved to {location}").into();
+    Answer { status, grpc_status: code::UNKNOWN, message, reason: "redirect", extra: Some(("location", location)) }
+}
 
 /// A rate limit is exceeded. Who waits for less than a minute is told when to come again.
 pub(super) fn rate_limited(limit: &str, wait_ns: u64, grpc: bool) -> Answer {

@@ -116,7 +116,7 @@ impl Worker {
             lacking = lacking.or(Some(at));
         }
         if found.is_none() {
-            let mut others = spread.slots().filter(|&at| !tried.contains(at)).take(MOST_ASKED);
+            let mut others = spread.slots_from(random).filter(|&at| !tried.contains(at)).take(MOST_ASKED);
             found = others.find_map(|at| Some((at, ready(endpoints, at)?)));
         }
         if let Some(endpoint) = lacking {

@@ -6,7 +6,7 @@ use crate::server::connect;
 use crate::{Authority, listener, pair, server_config};
 
 fn backend(ca: Option<&str>, server_name: &str) -> ClientTls {
-    ClientTls { ca_pem: ca.map(str::to_string), client: None, server_name: server_name.to_string() }
+    ClientTls { ca_pem: ca.map(str::to_string), client: None, server_name: Some(server_name.to_string()), verify: true }
 }
 
 #[test]
@@ -47,6 +47,23 @@ fn a_bundle_may_hold_unusable_certificates() {
     let authority = Authority::new("ca");
     let bundle = format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{}", authority.pem);
     assert!(client_settings(&backend(Some(&bundle), "a"), "tls").is_ok());
+}
+
+#[test]
+fn who_asks_for_it_trusts_anybody_and_names_nobody() {
+    let server_side = Authority::new("ca");
+    let first = server_side.issue_for(&["first.example"]);
+    let second = server_side.issue_for(&["0.0.0.0"]);
+    let server = server_config(&listener(&[&first, &second], json!({})));
+    let mut document = ClientTls { ca_pem: None, client: None, server_name: None, verify: false };
+    let settings = client_settings(&document, "tls").unwrap();
+    assert!(!settings.server_name.to_str().contains("example"));
+    assert!(connect(&settings.config, &server, &settings.server_name.to_str()).is_ok());
+
+    document.verify = true;
+    let told = client_settings(&document, "tls").expect_err("accepted");
+    assert!(told[0].starts_with("tls.server_name: is missing"), "{}", told[0]);
+    assert!(told[1].starts_with("tls.ca_pem: is missing"), "{}", told[1]);
 }
 
 #[test]

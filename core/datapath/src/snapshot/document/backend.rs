@@ -1,6 +1,6 @@
 //! Where requests go: endpoints, how they are balanced, and what is done when one fails.
 
-use super::defaults::{five_seconds, one, sixteen, twenty_seconds};
+use super::defaults::{five_seconds, one, sixteen, twenty_seconds, yes};
 use super::{AdaptiveConcurrency, CircuitBreakers, KeyPair, Retry};
 use serde::Deserialize;
 
@@ -126,5 +126,10 @@ pub struct ClientTls {
     pub ca_pem: Option<String>,
     #[serde(default)]
     pub client: Option<KeyPair>,
-    pub server_name: String,
+    /// Absent: none is sent. May be absent only where `verify` is false.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// False: whatever certificate the backend shows is taken.
+    #[serde(default = "yes")]
+    pub verify: bool,
 }

@@ -4,6 +4,10 @@ pub(super) fn one() -> u32 {
     1
 }
 
+pub(super) fn yes() -> bool {
+    true
+}
+
 pub(super) fn sixteen() -> u32 {
     16
 }

@@ -11,10 +11,18 @@ pub struct Route {
     pub name: String,
     #[serde(default, rename = "match")]
     pub matcher: Matcher,
+    /// Empty only where the route redirects.
+    #[serde(default)]
     pub backends: Vec<WeightedBackend>,
+    /// Its requests are sent elsewhere instead.
+    #[serde(default)]
+    pub redirect: Option<Redirect>,
     /// For calls without a grpc-timeout; 0 is none.
     #[serde(default)]
     pub timeout_ms: u64,
+    /// No call takes longer, whatever its grpc-timeout says; 0 is none.
+    #[serde(default)]
+    pub max_timeout_ms: u64,
     /// No DATA in either direction for this long ends the call; 0 is off.
     #[serde(default)]
     pub idle_timeout_ms: u64,
@@ -26,6 +34,26 @@ pub struct Route {
     /// Names; a request has to pass all of them.
     #[serde(default)]
     pub rate_limits: Vec<String>,
+}
+
+/// See `route::redirect`. What is absent stays as the request has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    #[serde(default)]
+    pub https: bool,
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The whole path.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// In place of the prefix that the route matched.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    #[serde(default)]
+    pub strip_query: bool,
 }
 
 /// All that is given must match.

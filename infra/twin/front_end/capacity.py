@@ -1,0 +1,102 @@
+"""How much each group of a backend service may carry, and what that makes of its endpoints in the core.
+
+Within a group the endpoints share evenly. Groups that the waterfall gives nothing stand behind, the nearest first, for
+the moment between the death of a whole group and the next look at the demand: the core goes on to them by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.configuration.quantities import join_host_port
+from gateway.core import CoreEndpoint
+from infra.twin.front_end.waterfall import Distances, Group
+from infra.twin.resources.key import parse
+from infra.twin.world import World
+
+Json = Mapping[str, Any]
+
+WHOLE = 10_000
+"""The weights of all endpoints of a service sum up to about this, so that a share is exact to a hundredth percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A group of a backend service. `rate` is for each endpoint, in requests per second; None: `total` is for all."""
+
+    name: str
+    region: str
+    rate: float | None
+    total: float
+    scaler: float
+    preferred: bool
+    addresses: tuple[str, ...]
+
+    def group(self, is_healthy: Callable[[str], bool]) -> Group:
+        """Google counts what its healthy endpoints can carry; a total holds while there is one."""
+        healthy = sum(is_healthy(address) for address in self.addresses)
+        whole = self.rate * healthy if self.rate is not None else self.total * min(1, healthy)
+        return Group(self.name, self.region, whole * self.scaler, self.preferred)
+
+
+def members(world: World, service: Json, project: str, region_of: Mapping[str, str]) -> tuple[Members, ...]:
+    """The groups of a backend service with their endpoints; `region_of` a zone."""
+    found = []
+    for backend in service.get("backends", ()):
+        key = parse(backend["group"], project)
+        rate = backend.get("maxRatePerEndpoint")
+        found.append(
+            Members(
+                name=str(key),
+                region=region_of.get(key.location, key.location),
+                rate=None if rate is None else float(rate),
+                total=float(backend.get("maxRate", 0.0)),
+                scaler=float(backend["capacityScaler"]),
+                preferred=backend.get("preference") == "PREFERRED",
+                addresses=tuple(
+                    join_host_port(endpoint.ip_address, endpoint.port) for endpoint in world.endpoints.get(key, {})
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def endpoints(
+    client: str,
+    groups: Sequence[Members],
+    shares: Mapping[str, float],
+    is_healthy: Callable[[str], bool],
+    distances: Distances,
+) -> tuple[CoreEndpoint, ...]:
+    """What the core of a client region is given; groups whose scaler is 0 are drained, and are not among it.
+
+    An address that stands in several groups has the sum of its weights, in the best of its places.
+    """
+    behind = sorted(
+        {
+            (not group.preferred, distances.get((client, group.region), 0.0), group.region)
+            for group in groups
+            if not shares.get(group.name)
+        }
+    )
+    places: dict[str, tuple[int, int]] = {}
+    """(priority, weight) by address."""
+    for group in groups:
+        if group.scaler <= 0:
+            continue
+        share = shares.get(group.name, 0.0)
+        able = sum(is_healthy(address) for address in group.addresses) or len(group.addresses)
+        weight = max(1, round(share * WHOLE / max(1, able)))
+        priority = 0
+        if not share:
+            place = (not group.preferred, distances.get((client, group.region), 0.0), group.region)
+            priority = 1 + behind.index(place)
+        for address in group.addresses:
+            former_priority, former_weight = places.get(address, (priority + 1, 0))
+            if former_priority > priority:
+                places[address] = (priority, weight)
+            elif former_priority == priority:
+                places[address] = (priority, former_weight + weight)
+    return tuple((address, weight, priority, 0) for address, (priority, weight) in places.items())
