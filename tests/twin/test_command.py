@@ -26,8 +26,11 @@ def announced(descriptor: int) -> str:
 async def test_listeners_of_a_twin(tmp_path: Path) -> None:
     command = tidegate("twin", "--port", "0", "--client-region", "us-central1", "--client-region", "asia-east1")
     with Program(command, tmp_path) as program:
-        (url,) = wait_for("the URL", lambda: program.stdout.split())
-        api = url.removeprefix("http://").partition("/")[0]
+
+        def said() -> str:
+            return program.stdout.strip()
+
+        api = wait_for("the URL", said).removeprefix("http://").partition("/")[0]
 
         def listeners(*arguments: str) -> str:
             return subprocess.check_output(
