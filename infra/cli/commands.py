@@ -38,6 +38,13 @@ COMMANDS: tuple[Command, ...] = (
         module="infra.cli.twin",
     ),
     Command(
+        name="fault",
+        group="Try it out",
+        summary="Break a region or a pod of `tidegate up`, and heal it.",
+        example="tidegate fault kill us-central1",
+        module="infra.cli.fault",
+    ),
+    Command(
         name="gateway",
         group="Serve",
         summary="Authenticate, transcode and forward requests to a gRPC service.",

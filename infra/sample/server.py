@@ -8,6 +8,7 @@ same for a moment before the pod ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from healthcheck.server import HealthServer
 from infra.announcement import announce
 from infra.sample import ECHO, REVERSE
+from infra.sample.controls import Controls, Crowded, serve_controls
 from infra.sample.messages import Method, descriptor_pool, method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from google.protobuf.message import Message
 
@@ -42,10 +45,11 @@ class Pod:
     def __init__(self, services: Sequence[str], name: str) -> None:
         """KeyError: no such service."""
         self._services = services
+        self.controls = Controls()
         # A second pod on the same port is a mistake to report, not half of its connections to take.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         pool = descriptor_pool()
-        handlers = [_unary_handler(service, name, method_of(service, pool)) for service in services]
+        handlers = [_unary_handler(service, name, method_of(service, pool), self.controls) for service in services]
         self._server.add_generic_rpc_handlers(handlers)
         for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
             pool.Add(FileDescriptorProto.FromString(file.serialized_pb))
@@ -69,12 +73,16 @@ class Pod:
         await self._health.stop(delay, GRACE_SECONDS)
 
 
-def _unary_handler(service: str, name: str, method: Method) -> grpc.GenericRpcHandler:
+def _unary_handler(service: str, name: str, method: Method, controls: Controls) -> grpc.GenericRpcHandler:
     answer = _ANSWERS[service]
 
     async def respond(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
-        await context.send_initial_metadata(((HOSTNAME_HEADER, name),))
-        return method.response(content=answer(request.content))
+        try:
+            async with controls.turn():
+                await context.send_initial_metadata(((HOSTNAME_HEADER, name),))
+                return method.response(content=answer(request.content))
+        except Crowded:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls wait for their turn")
 
     handler: grpc.RpcMethodHandler[Any, Message] = grpc.unary_unary_rpc_method_handler(
         respond, method.request.FromString, _serialize
@@ -86,8 +94,10 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-async def run(services: Sequence[str], name: str, address: str, ready_descriptor: int | None) -> None:
-    """Serves until SIGTERM or SIGINT."""
+async def run(
+    services: Sequence[str], name: str, address: str, ready_descriptor: int | None, control: Path | None = None
+) -> None:
+    """Serves until SIGTERM or SIGINT. `control`: where the socket of its controls is to be; None for none."""
     pod = Pod(services, name)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -102,6 +112,7 @@ async def run(services: Sequence[str], name: str, address: str, ready_descriptor
     loop.add_signal_handler(signal.SIGUSR1, turn, False)
     loop.add_signal_handler(signal.SIGUSR2, turn, True)
     _log.info("%s serves %s on %s", name, ", ".join(services), bound)
-    announce(ready_descriptor, bound)
-    await stop.wait()
-    await pod.stop()
+    async with serve_controls(control, pod.controls) if control else contextlib.nullcontext():
+        announce(ready_descriptor, bound)
+        await stop.wait()
+        await pod.stop()

@@ -113,10 +113,10 @@ def test_shares_become_weights_and_the_rest_stands_behind_by_distance() -> None:
     ]
 
 
-def test_the_healthy_ones_carry_a_groups_share_and_drained_groups_are_left_out() -> None:
+def test_the_healthy_ones_carry_a_groups_share_and_drained_groups_get_nothing() -> None:
     groups = [group("u", "us", "u:1", "u:2"), group("e", "europe", "e:1", scaler=0.0)]
     found = endpoints("us", groups, {"u": 1.0}, {"u:2"}.__contains__, NEAR)
-    assert found == (("u:1", 10_000, 0, 0), ("u:2", 10_000, 0, 0))
+    assert found == (("u:1", 10_000, 0, 0), ("u:2", 10_000, 0, 0), ("e:1", 0, 0, 0))
 
 
 def test_an_address_in_two_groups_has_the_better_place() -> None:
