@@ -18,6 +18,8 @@ Json = dict[str, Any]
 MOST_AT_ONCE = 500
 """Of one request (Google's quota)."""
 
+NOT_OF_ZONAL_GROUPS = ("clientDestinationPort", "fqdn", "ipv6Address")
+
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -69,7 +71,13 @@ def _read(world: World, key: Key, body: Mapping[str, Any], *, strict: bool = Tru
         if not 1 <= port <= 65535:
             message = "Must be between 1 and 65535; the group has no default port."
             faults.append(invalid(f"{place}.port", port, message))
-        faults += _instance_faults(group["networkEndpointType"], instance, place) if strict else ()
+        if strict:
+            faults += _instance_faults(group["networkEndpointType"], instance, place)
+            faults += (
+                invalid(f"{place}.{name}", entry[name], f"Endpoints of the twin have no {name}.")
+                for name in NOT_OF_ZONAL_GROUPS
+                if name in entry
+            )
         yield Endpoint(address, port, instance)
     if faults:
         raise bad_request(faults)

@@ -119,6 +119,7 @@ BACKEND_SERVICE = Kind(
         Reference("securityPolicy", ("securityPolicies",)),
     ),
     fixed=("loadBalancingScheme",),
+    secret=("iap.oauth2ClientSecret", "securitySettings.awsV4Authentication.accessKey"),
     fingerprint=True,
     complete=_complete,
     check=_check,
