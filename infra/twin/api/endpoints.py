@@ -20,13 +20,19 @@ MOST_AT_ONCE = 500
 
 NOT_OF_ZONAL_GROUPS = ("clientDestinationPort", "fqdn", "ipv6Address")
 
+MOST_ENDPOINTS = 10_000
+"""Of one group (Google's limit)."""
+
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def attach(world: World, key: Key, body: Mapping[str, Any]) -> Change:
     """Endpoints that are there already stay as they are. Refused: one of them is not of the group's type."""
     group = world.resources[key]
-    return Change(key, group, attached=tuple(_read(world, key, body)))
+    attached = tuple(_read(world, key, body))
+    if len({*world.endpoints.get(key, ()), *attached}) > MOST_ENDPOINTS:
+        raise bad_request([invalid("networkEndpoints", len(attached), f"A group has at most {MOST_ENDPOINTS}.")])
+    return Change(key, group, attached=attached)
 
 
 def detach(world: World, key: Key, body: Mapping[str, Any]) -> Change:

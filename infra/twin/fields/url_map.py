@@ -33,7 +33,7 @@ PARTS = (
     Table(
         "HostRule",
         "which hosts go by which matcher",
-        honoured={"hosts": "", "pathMatcher": ""},
+        honoured={"hosts": "without ports; `*` alone or before a dot", "pathMatcher": ""},
         stored=plain("description"),
     ),
     Table(

@@ -90,8 +90,8 @@ def _matching(base: Forward, match: Json) -> Forward:
             ignored.append(f"headerMatches.{header.get('headerName')}")
     return replace(
         base,
-        path=match.get("fullPathMatch"),
-        path_prefix=match.get("prefixMatch"),
+        path=match.get("fullPathMatch") or None,
+        path_prefix=match.get("prefixMatch") or None,
         headers=tuple(headers),
         ignored=(*base.ignored, *ignored),
     )
@@ -127,8 +127,8 @@ def _redirect(told: Json) -> Redirect:
     return Redirect(
         code=_CODES[told.get("redirectResponseCode", "MOVED_PERMANENTLY_DEFAULT")],
         https=bool(told.get("httpsRedirect", False)),
-        host=told.get("hostRedirect"),
-        path=told.get("pathRedirect"),
-        prefix=told.get("prefixRedirect"),
+        host=told.get("hostRedirect") or None,
+        path=told.get("pathRedirect") or None,
+        prefix=told.get("prefixRedirect") or None,
         strip_query=bool(told.get("stripQuery", False)),
     )
