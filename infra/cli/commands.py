@@ -19,7 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="up",
         group="Try it out",
-        summary="Start a sample app, a token issuer and a gateway on this machine.",
+        summary="Start three regions of a sample app behind a load balancer, all on this machine.",
         example="tidegate up --for 20s",
         module="infra.cli.up",
     ),

@@ -85,7 +85,8 @@ def _ready(state: WorldState, directory: Path, output: str) -> None:
     write(f"\nPaste into another terminal:\n\n  cd {shlex.quote(str(Path.cwd()))}")
     for example in examples(state, _program(), directory):
         write(f"\n  # {example.shows}\n  {example.command}")
-    write(f"\nCompute API: {state.twin.api}   Logs: {directory / 'logs'}/   Ctrl-C ends everything.\n")
+    write(f"\nAdmin page of {state.pods[0].name}: {state.pods[0].admin}/   Logs: {directory / 'logs'}/")
+    write(f"Compute API: {state.twin.api}   Ctrl-C ends everything.\n")
 
 
 def _print_table(state: WorldState) -> None:

@@ -33,7 +33,7 @@ class Cluster:
 DEFAULT_CLUSTERS = (
     Cluster("us-central1", "us-central1-a"),
     Cluster("europe-west1", "europe-west1-b"),
-    Cluster("asia-northeast1", "asia-northeast1-a"),
+    Cluster("asia-east1", "asia-east1-a"),
 )
 
 _NAME = Text(what="a name")

@@ -28,7 +28,8 @@ class Deployment:
         self._groups = groups
         self._front = front
         self._changed = changed
-        self._changing = asyncio.Lock()
+        self._restarting = {name: asyncio.Lock() for name in self._pods}
+        self._rolling = asyncio.Lock()
 
     async def start(self) -> None:
         """All pods, whose apps run already. WorldError, OSError."""
@@ -39,15 +40,16 @@ class Deployment:
 
         Nobody took it out of its group: a node that is lost tells nobody.
         """
-        pod = self._pods[name]
-        await pod.stop()
-        await pod.start_app()
-        await self._start(pod)
-        self._changed()
+        async with self._restarting[name]:
+            pod = self._pods[name]
+            await pod.stop()
+            await pod.start_app()
+            await self._start(pod)
+            self._changed()
 
     async def roll(self, region: str) -> None:
         """The pods of a region, one after the other. WorldError, OSError."""
-        async with self._changing:
+        async with self._rolling:
             for pod in self._pods.values():
                 if pod.plan.region == region:
                     await self._replace(pod)

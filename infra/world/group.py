@@ -102,8 +102,9 @@ class ProcessGroup:
 
     def kill(self) -> None:
         """SIGKILL to every process at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._leader.pid, signal.SIGKILL)
+        if self._guard is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._guard.pid, signal.SIGKILL)
 
     @property
     def _leader(self) -> Process:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.world.children import Child, python_module
+from infra.world.children import Child, failure, python_module
 from infra.world.layout import API_HOST
 from infra.world.together import cancelled
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOKEN_FILE = "load.token"  # noqa: S105
 DEADLINE = "2s"
+FIRST_REPORT_SECONDS = 30.0
 RENEW_SECONDS = 600.0
 """Less than the life of a token by far."""
 
@@ -77,18 +78,34 @@ def child(layout: Layout, listeners: Sequence[FrontListener], rate: float, token
 async def running_load(
     group: ProcessGroup, layout: Layout, listeners: Sequence[FrontListener], rate: float, token: Callable[[], str]
 ) -> AsyncIterator[LoadGenerator]:
-    """Calls come until the end of the block. WorldError, OSError."""
+    """Calls come until the end of the block, which begins with the first report. WorldError, OSError."""
     token_file = layout.directory / TOKEN_FILE
     _write(token_file, token())
     generator = LoadGenerator()
     running = await group.start(child(layout, listeners, rate, token_file))
-    reading = asyncio.create_task(_read(running, generator, token_file, token))
     try:
-        yield generator
+        generator.take(await _first_report(running))
+        reading = asyncio.create_task(_read(running, generator, token_file, token))
+        try:
+            yield generator
+        finally:
+            await cancelled(reading)
     finally:
         await group.stop(running)
-        await cancelled(reading)
         token_file.unlink(missing_ok=True)
+
+
+async def _first_report(running: Running) -> bytes:
+    """ChildError: none comes."""
+    try:
+        async with asyncio.timeout(FIRST_REPORT_SECONDS):
+            if running.reports is not None and (line := await running.reports.readline()):
+                return line
+            await running.ended
+    except TimeoutError:
+        what = f"reported nothing in {FIRST_REPORT_SECONDS:g} s"
+        raise failure(running.child.name, what, running.log) from None
+    raise running.failure()
 
 
 async def _read(running: Running, generator: LoadGenerator, token_file: Path, token: Callable[[], str]) -> None:

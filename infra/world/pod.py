@@ -74,6 +74,11 @@ class Pod:
         return await self._prober.check(self._probe)
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was ready, and nobody ends it."""
+        return self.phase is Phase.RUNNING
+
+    @property
     def processes(self) -> tuple[int, int]:
         """The ids of the app and of the gateway, the last ones if it has ended; 0 for one that never started."""
         app, gateway = self._app, self._gateway

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gateway.configuration.quantities import format_duration
 from infra.world.children import Child, python_module
 from infra.world.layout import PROJECT
 
@@ -29,7 +30,7 @@ def twin(layout: Layout, api_port: int, port: int, propagation_delay: float) -> 
     for region in layout.regions:
         options += ["--client-region", region]
     if propagation_delay:
-        options += ["--propagation-delay", f"{propagation_delay:g}s"]
+        options += ["--propagation-delay", format_duration(propagation_delay)]
     return Child("twin", python_module("infra.cli.main", "twin", *options), announces=True, vital=True)
 
 

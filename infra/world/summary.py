@@ -31,10 +31,10 @@ def rows(state: WorldState) -> list[tuple[str, str, str, str]]:
         for each in state.listeners
     ]
     table += [("twin", "Compute API and load balancer", state.twin.url, str(state.twin.pid))]
-    for pod in state.pods:
-        table.append((pod.name, f"gateway in {pod.zone}, TLS", pod.address, str(pod.gateway_pid)))
-        table.append(("", "its admin page, metrics", pod.admin, ""))
-        table.append(("", "app beside it, cleartext HTTP/2", pod.app, str(pod.app_pid)))
+    table += [
+        (pod.name, f"pod in {pod.zone}: gateway, app", pod.address, f"{pod.gateway_pid}, {pod.app_pid}")
+        for pod in state.pods
+    ]
     return [*table, ("issuer", "signs tokens, serves its keys", state.issuer.url, str(state.issuer.pid))]
 
 

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from infra.world.front import HEALTHY
-from infra.world.pod import Phase
 from infra.world.table import ClientRow, Picture, PodRow
 from infra.world.together import together
 from infra.world.twin_pages import NO_TRAFFIC, TwinError
@@ -58,19 +57,20 @@ class Watch:
         return Picture(tuple(rows), tuple(ClientRow(region, each) for region, each in latest.items()))
 
     def _state(self, pod: Pod) -> str:
-        if pod.phase is not Phase.RUNNING:
+        if not pod.is_running:
             return pod.phase.value
         return "not ready" if self._problems.get(pod.plan.name) else "ready"
 
     async def _follow(self, pod: Pod) -> None:
         name = pod.plan.name
         while True:
-            if pod.phase is Phase.RUNNING:
+            if pod.is_running:
+                seen, faults = (pod.phase, pod.processes), self._world.faults.active()
                 problem = await pod.check()
-                # What was seen of a pod that is being replaced meanwhile says nothing.
-                if pod.phase is Phase.RUNNING:
+                # What was seen of a pod that was replaced meanwhile says nothing.
+                if (pod.phase, pod.processes) == seen:
                     self._problems[name] = problem
-                    expected = name in self._world.faults.active()
+                    expected = name in faults or name in self._world.faults.active()
                     self._troubles.note(name, problem, expected=expected)
             await asyncio.sleep(INTERVAL_SECONDS)
 
