@@ -13,10 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from infra.twin.intake import BODY, refusal
+from infra.twin.read_json import read_json
 
 MOST_TOKENS = 10_000
+MOST_FIELDS = 20
+"""Of a grant."""
 EMAIL = "twin@example.iam.gserviceaccount.com"
 SERVICES = ("compute.googleapis.com", "gkehub.googleapis.com", "multiclusteringress.googleapis.com")
 
@@ -77,7 +84,7 @@ class _Pages:
         return name in self.tokens.refuse
 
     async def oauth(self, request: web.Request) -> web.Response:
-        form = await request.post()
+        form = _form(request[BODY], request.content_type)
         known = ("refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer")
         if form.get("grant_type") not in known or self._refuses("oauth"):
             body = {"error": "invalid_grant", "error_description": "The twin refuses this grant."}
@@ -123,8 +130,10 @@ class _Pages:
     async def permissions(self, request: web.Request) -> web.Response:
         if self._refuses("iam"):
             return _denied("resourcemanager.projects.get")
-        body = await request.json()
-        wanted = body.get("permissions", []) if isinstance(body, dict) else []
+        try:
+            wanted = Permissions.model_validate_json(request[BODY]).permissions
+        except ValidationError:
+            return refusal(400, "invalid", 'The body has to be JSON: {"permissions": ["..."]}.')
         return web.json_response({"permissions": [name for name in wanted if name not in self.tokens.denied]})
 
     async def services(self, request: web.Request) -> web.Response:
@@ -136,6 +145,23 @@ class _Pages:
             for name in SERVICES
         ]
         return web.json_response({"services": listed})
+
+
+class Permissions(BaseModel):
+    """The body of `testIamPermissions`."""
+
+    permissions: list[str] = []
+
+
+def _form(body: bytes, content_type: str) -> dict[str, str]:
+    """Google takes the fields of a grant as a form or as JSON; of anything else there are none."""
+    try:
+        if content_type != "application/json":
+            return dict(parse_qsl(body.decode(), max_num_fields=MOST_FIELDS))
+        fields = read_json(body)
+    except ValueError:
+        return {}
+    return {name: value for name, value in fields.items() if isinstance(value, str)} if isinstance(fields, dict) else {}
 
 
 def _denied(permission: str) -> web.Response:

@@ -14,7 +14,15 @@ from typing import Any
 from infra.twin.discovery.body import Checked, Fault, check
 from infra.twin.discovery.document import Document
 from infra.twin.fingerprint import fingerprint, is_same
-from infra.twin.refused import already_exists, bad_request, condition_not_met, in_use, invalid_body, not_found
+from infra.twin.refused import (
+    already_exists,
+    bad_request,
+    condition_not_met,
+    in_use,
+    invalid_body,
+    not_found,
+    quota_exceeded,
+)
 from infra.twin.resources.key import Key, parse
 from infra.twin.resources.kind import Kind, Subject, invalid
 from infra.twin.resources.paths import find, replace
@@ -24,6 +32,9 @@ Json = dict[str, Any]
 
 SERVER_FIELDS = ("id", "creationTimestamp", "status", "labels", "labelFingerprint", "securityPolicy", "zone", "region")
 """What a PUT leaves as it is, because clients cannot set it there."""
+
+MOST_RESOURCES = 20_000
+"""Of all projects together."""
 
 _PACIFIC = timezone(timedelta(hours=-8))
 
@@ -57,6 +68,8 @@ class Mutations:
         key = Key(project, scope, kind.collection, name)
         if self.world.get(key) is not None:
             raise already_exists(key)
+        if len(self.world.resources) >= MOST_RESOURCES:
+            raise quota_exceeded(f"Quota 'RESOURCES' exceeded. Limit: {MOST_RESOURCES}.0 globally.")
         server = {"id": str(moment.number()), "creationTimestamp": moment.timestamp()}
         return Change(key, self.complete(kind, key, server | checked.value)), checked
 

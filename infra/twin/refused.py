@@ -53,6 +53,11 @@ def condition_not_met(message: str = "Invalid fingerprint.") -> Refused:
     return Refused(412, [Fault("fingerprint", message, "conditionNotMet")])
 
 
+def quota_exceeded(message: str) -> Refused:
+    """403: there are as many as there may be."""
+    return Refused(403, [Fault("", message, "quotaExceeded")])
+
+
 def not_implemented(method: str) -> Refused:
     """501: Google has it, the twin has not."""
     message = f"The twin does not have compute.{method}; docs/twin.md lists what it has."

@@ -12,17 +12,22 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from infra.twin import credentials, faults
-from infra.twin.api.call import MOST_BODY, Answer, Request
+from infra.twin.api.call import Answer, Request
 from infra.twin.api.dispatch import Api
 from infra.twin.engine import Engine
 from infra.twin.faults import CutError, Interruption
 from infra.twin.front_end import report
 from infra.twin.front_end.front_end import FrontEnd
+from infra.twin.intake import BODY, Intake
 from infra.twin.quota import ReadQuota
+from infra.twin.read_json import read_json
 from infra.twin.store import Store
 
 LONGEST_WAIT = 120.0
 """Seconds after which a `wait` answers with what there is (Google's figure)."""
+
+MOST_WAITING = 1024
+"""Connections that the kernel holds until they are accepted."""
 
 MOST_LOGGED = 1_000
 """Lines of the log in one answer."""
@@ -51,7 +56,7 @@ class TwinServer:
         self._front_end = front_end
         self._interruption = Interruption()
         engine.settings.interrupt = self._interruption
-        application = web.Application(client_max_size=MOST_BODY)
+        application = web.Application(middlewares=[Intake().middleware])
         application.router.add_route("*", "/compute/v1/{path:.*}", self._compute)
         application.router.add_get("/twin/v1/requests", self._requests)
         application.router.add_get("/twin/v1/faults", self._show_faults)
@@ -64,7 +69,7 @@ class TwinServer:
     async def start(self, host: str, port: int) -> str:
         """Returns `host:port` with the port that was taken. OSError: none can be."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
+        site = web.TCPSite(self._runner, host, port, backlog=MOST_WAITING)
         await site.start()
         address = self._runner.addresses[0]
         return f"{address[0]}:{address[1]}"
@@ -74,15 +79,11 @@ class TwinServer:
         await self._runner.cleanup()
 
     async def _compute(self, received: web.Request) -> web.StreamResponse:
-        try:
-            body = await received.read()
-        except web.HTTPRequestEntityTooLarge:
-            return _response(_error(413, "global", "uploadTooLarge", f"The body is over {MOST_BODY} bytes long."))
         request = Request(
             verb=received.method,
             path=received.raw_path.partition("?")[0].removeprefix("/compute/v1/"),
             query=dict(parse_qsl(received.query_string, keep_blank_values=True)),
-            body=body,
+            body=received[BODY],
             base=f"{received.scheme}://{received.host}/compute/v1",
             now=self._now(),
         )
@@ -139,7 +140,7 @@ class TwinServer:
 
     async def _set_faults(self, received: web.Request) -> web.Response:
         try:
-            wanted = faults.read(await received.json())
+            wanted = faults.read(read_json(received[BODY]))
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
         faults.arm(wanted, self._engine, self._interruption)

@@ -43,16 +43,17 @@ class ClientLoad:
 
 
 class LoadGenerator:
-    """`latest` is by client region, empty before the first report; `failed` counts all calls that failed so far."""
+    """`latest` is by client region, empty before the first report; `sent` and `failed` count all calls so far."""
 
     def __init__(self) -> None:
         self.latest: Mapping[str, ClientLoad] = {}
-        self.failed = 0
+        self.sent = self.failed = 0
 
     def take(self, line: bytes) -> None:
         """ValueError, KeyError: not a report."""
         report = json.loads(line)
         self.latest = {region: read_client(entry, report["seconds"]) for region, entry in report["regions"].items()}
+        self.sent += sum(entry["sent"] for entry in report["regions"].values())
         self.failed += sum(sum(entry["failures"].values()) for entry in report["regions"].values())
 
 

@@ -79,6 +79,8 @@ async def _live(world: World, run: Run, listener: Listener, troubles: Troubles, 
         is_ready.set()
         listener.ready(world.state)
         watch = Watch(world, load, troubles)
+        if load is not None:
+            stack.callback(lambda: listener.tell(f"of {load.sent} calls {load.failed} failed"))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(run.seconds):
                 await unless(world.first_end(), watch.run(listener.show))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.sample import ECHO, METHODS, REVERSE
+from infra.world import endpoint_groups, load_balancer
 from infra.world.layout import HEALTH_PATH, HTTP_BINDINGS
-from infra.world.load_balancer import SERVICE_PATH
 from infra.world.state import DEFAULT_DIRECTORY
 
 if TYPE_CHECKING:
@@ -60,12 +60,14 @@ def examples(state: WorldState, program: str, directory: Path) -> list[Example]:
             f"grpcurl -cacert {authority} -authority {state.host} -protoset {descriptors} {bearer} "
             f"""-d '{{"content":"hello"}}' {first.listen} {ECHO}/{METHODS[ECHO]}""",
         ),
+        Example("A token as these lines bring it.", f"{program} token{options}"),
         Example("Health needs no token: 200 while the apps serve.", f"{curl} {url}{HEALTH_PATH}"),
         Example("Which pods the load balancer holds for healthy.", f"curl -s {state.twin.url}/twin/v1/traffic"),
     ]
     if len({pod.zone for pod in state.pods}) > 1:
         lines += [
             Example(f"Drain {region} by hand ...", _scale(state, 0)),
+            Example("... or with gcloud ...", _gcloud(state)),
             Example("... and let it serve again.", _scale(state, 1)),
         ]
     return [
@@ -75,9 +77,18 @@ def examples(state: WorldState, program: str, directory: Path) -> list[Example]:
     ]
 
 
+def _gcloud(state: WorldState) -> str:
+    pod = state.pods[0]
+    return (
+        f"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE={state.twin.url}/compute/v1/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true "
+        f"gcloud --project {state.twin.project} compute backend-services update-backend {load_balancer.NAME} --global "
+        f"--network-endpoint-group {endpoint_groups.NAME} --network-endpoint-group-zone {pod.zone} --capacity-scaler 0"
+    )
+
+
 def _scale(state: WorldState, capacity: int) -> str:
     """As `gcloud compute backend-services update-backend --capacity-scaler` does it: read, change, write back."""
-    url = f"{state.twin.api}/{SERVICE_PATH}"
+    url = f"{state.twin.api}/{load_balancer.SERVICE_PATH}"
     zone = state.pods[0].zone
     change = (
         "import json, sys; s = json.load(sys.stdin); "

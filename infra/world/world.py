@@ -18,6 +18,7 @@ import aiohttp
 from infra.faults.control import serve_faults
 from infra.faults.injector import Faults
 from infra.faults.kinds import HEAL
+from infra.faults.target import FaultError
 from infra.issuer.keys import DIRECTORY, load_key
 from infra.issuer.tokens import Order, mint
 from infra.sample import DESCRIPTOR_SET
@@ -30,6 +31,7 @@ from infra.world.clusters import DEFAULT_CLUSTERS
 from infra.world.compute import Compute
 from infra.world.deployment import Deployment
 from infra.world.endpoint_groups import EndpointGroups
+from infra.world.errors import WorldError
 from infra.world.front import Front
 from infra.world.group import ProcessGroup
 from infra.world.layout import API_HOST, AUDIENCE, DEFAULT_API_PORT, DEFAULT_PORT, PROJECT
@@ -163,7 +165,7 @@ class World:
         # It goes first, so that it never meets pods that are gone.
         self._stack.push_async_callback(self._group.stop, self.twin)
         await unless(self._group.first_end(), self._start_traffic())
-        self.faults = Faults(lambda: [pod.target for pod in self.pods], self._deployment.restart)
+        self.faults = Faults(lambda: [pod.target for pod in self.pods], self._restart)
         await self._stack.enter_async_context(serve_faults(self.layout.directory, self.faults))
         self._directory.write(self.state)
 
@@ -208,6 +210,13 @@ class World:
         self.layout.authority.write_text(authority.certificate)
         groups = [endpoint_groups.path(zone) for zone in endpoint_groups.zones(self.layout)]
         await self.compute.run(load_balancer.calls(groups, authority.issue(API_HOST)))
+
+    async def _restart(self, name: str) -> None:
+        """FaultError: the pod does not start."""
+        try:
+            await self._deployment.restart(name)
+        except (WorldError, OSError) as error:
+            raise FaultError(f"it does not start anew: {error}") from None
 
     def _changed(self) -> None:
         self._directory.write(self.state)

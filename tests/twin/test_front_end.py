@@ -22,7 +22,7 @@ from infra.twin.world import Change, Endpoint, World
 Json = dict[str, Any]
 
 TIMES: Json = {"checkIntervalSec": 3, "timeoutSec": 2, "healthyThreshold": 1, "unhealthyThreshold": 4}
-SERVICE: Json = {"protocol": "HTTP2", "timeoutSec": 30}
+SERVICE: Json = {"protocol": "HTTP2", "timeoutSec": 30, "sessionAffinity": "NONE"}
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,10 @@ def test_every_algorithm_of_the_issuer_is_verified(algorithm: str, world: Runnin
     assert world.call(REVERSE, world.run("token", "--alg", algorithm))[0] == "olleh"
 
 
+def test_the_line_that_prints_a_token_works(world: Running) -> None:
+    assert world.call(ECHO, world.paste("A token as").strip())[0] == "hello"
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "message"),
     [
@@ -170,6 +174,15 @@ def test_the_lines_that_drain_a_region_lose_no_call(world: Running) -> None:
     wait_for("the region itself", lambda: world.regions_that_answer(token) == {HOME})
 
 
+@pytest.mark.real("gcloud")
+def test_the_line_that_drains_a_region_with_gcloud_works(world: Running) -> None:
+    token = world.run("token")
+    world.paste("with gcloud")
+    wait_for("the other regions", lambda: HOME not in world.regions_that_answer(token))
+    world.paste("let it serve again")
+    wait_for("the region itself", lambda: world.regions_that_answer(token) == {HOME})
+
+
 @pytest.mark.real("curl")
 def test_the_lines_that_break_a_region_work(world: Running) -> None:
     assert f"{HOME}/0: " in world.paste(f"Kill every process in {HOME}")
@@ -207,3 +220,4 @@ def test_under_load_it_ends_by_itself_with_a_verdict(tmp_path: Path) -> None:
     with Program(tidegate("up", "--for", "3s", "--load", "50/s", *options), tmp_path) as up:
         assert up.finish() == 0, up.stderr
     assert "clients in europe-west1: " in up.stdout
+    assert re.search(r"^of [1-9]\d* calls 0 failed$", up.stderr, re.MULTILINE)

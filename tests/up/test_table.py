@@ -62,11 +62,11 @@ def test_plain_lines_sum_up_regions() -> None:
     ]
 
 
-def test_failed_calls_are_counted_from_the_start() -> None:
+def test_calls_are_counted_from_the_start() -> None:
     generator = LoadGenerator()
     for _ in range(3):
         generator.take(json.dumps(REPORT).encode())
-    assert generator.failed == 60
+    assert (generator.sent, generator.failed) == (1200, 60)
 
 
 def test_traffic_of_all_client_regions_is_summed_and_the_worst_health_counts() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,13 +11,12 @@ from typing import Any
 from infra.twin.api.render import Url, url_at
 from infra.twin.discovery.body import Checked, Fault
 from infra.twin.discovery.document import Method
+from infra.twin.read_json import read_json
 from infra.twin.refused import Refused, bad_request, invalid_body
 from infra.twin.resources.key import Key
 
 Json = dict[str, Any]
 
-MOST_BODY = 4 << 20
-"""Bytes of a request's body."""
 _ZERO = uuid.UUID(int=0)
 
 
@@ -88,8 +86,8 @@ class Call:
         if not self.request.body:
             return {}
         try:
-            return json.loads(self.request.body)
-        except (ValueError, RecursionError) as error:
+            return read_json(self.request.body)
+        except ValueError as error:
             raise invalid_body(f"Parse Error: {error}") from error
 
     def request_id(self) -> str:

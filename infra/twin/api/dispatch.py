@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from infra.twin.api import masks
 from infra.twin.api.call import Answer, Call, Request, answer_refused
 from infra.twin.api.methods import ResourceMethods
 from infra.twin.api.others import HealthOf, OtherMethods, not_a_method
 from infra.twin.discovery.body import Fault
-from infra.twin.discovery.document import Matched, compute_v1
+from infra.twin.discovery.document import Matched, Method, compute_v1
 from infra.twin.engine import Engine
 from infra.twin.mutate import Mutations
 from infra.twin.places import Places
@@ -42,6 +43,13 @@ class Api:
         operation = self._engine.operations.get(matched.parameters.get("operation", ""))
         return operation.due if operation else None
 
+    def has(self, method: Method) -> bool:
+        """Whether the twin has it; other methods of Google's are answered with 501."""
+        return self._method(Call(method, {}, Request(method.verb, "", {}, b"", "", 0.0))) is not None
+
+    def _method(self, call: Call) -> Callable[[Call], Answer] | None:
+        return self._resources.find(call) or self._others.find(call)
+
     def _answer(self, request: Request) -> Answer:
         matched = self._document.match(request.verb, request.path)
         if matched is None:
@@ -52,7 +60,7 @@ class Api:
             return Answer(405, body.body, headers={"Allow": ", ".join(verbs)})
         _check_parameters(matched)
         call = Call(matched.method, matched.parameters, request)
-        method = self._resources.find(call) or self._others.find(call)
+        method = self._method(call)
         if method is None:
             raise not_implemented(matched.method.name)
         return method(call)

@@ -18,13 +18,21 @@ Json = dict[str, Any]
 MOST_AT_ONCE = 500
 """Of one request (Google's quota)."""
 
+NOT_OF_ZONAL_GROUPS = ("clientDestinationPort", "fqdn", "ipv6Address")
+
+MOST_ENDPOINTS = 10_000
+"""Of one group (Google's limit)."""
+
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def attach(world: World, key: Key, body: Mapping[str, Any]) -> Change:
     """Endpoints that are there already stay as they are. Refused: one of them is not of the group's type."""
     group = world.resources[key]
-    return Change(key, group, attached=tuple(_read(world, key, body)))
+    attached = tuple(_read(world, key, body))
+    if len({*world.endpoints.get(key, ()), *attached}) > MOST_ENDPOINTS:
+        raise bad_request([invalid("networkEndpoints", len(attached), f"A group has at most {MOST_ENDPOINTS}.")])
+    return Change(key, group, attached=attached)
 
 
 def detach(world: World, key: Key, body: Mapping[str, Any]) -> Change:
@@ -69,7 +77,13 @@ def _read(world: World, key: Key, body: Mapping[str, Any], *, strict: bool = Tru
         if not 1 <= port <= 65535:
             message = "Must be between 1 and 65535; the group has no default port."
             faults.append(invalid(f"{place}.port", port, message))
-        faults += _instance_faults(group["networkEndpointType"], instance, place) if strict else ()
+        if strict:
+            faults += _instance_faults(group["networkEndpointType"], instance, place)
+            faults += (
+                invalid(f"{place}.{name}", entry[name], f"Endpoints of the twin have no {name}.")
+                for name in NOT_OF_ZONAL_GROUPS
+                if name in entry
+            )
         yield Endpoint(address, port, instance)
     if faults:
         raise bad_request(faults)

@@ -7,6 +7,7 @@ name eq web-.*          legacy: `eq` and `ne`, with a regular expression that ma
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ DEEPEST = 20
 
 _TOKEN = re.compile(r"""\s*(?:(?P<mark>[()]|!=|<=|>=|[=<>:])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()=<>:!"]+))""")
 _OPERATORS = ("=", "!=", "<", "<=", ">", ">=", ":", "eq", "ne")
-_REPEATED = re.compile(r"\([^()]*[*+{][^()]*\)[*+{]")
+LONGEST_COMPARED = 128
+"""Characters of a value that a regular expression looks at."""
+MOST_WAYS = 5_000_000
+"""In which a regular expression may be tried on a value: some tenths of a second."""
+_ESCAPED = re.compile(r"\\.|\(\?:")
+_GROUP_REPEATS = re.compile(r"\)[*+{]")
 
 
 def parse(text: str) -> Test:
@@ -112,19 +118,47 @@ def _at(resource: Mapping[str, Any], field: str) -> Any:
 
 def _comparison(operator: str, wanted: str) -> Callable[[Any], bool]:
     if operator in ("eq", "ne"):
-        if _REPEATED.search(wanted):
-            raise ValueError(f"'{wanted}' repeats what repeats")
+        if _ways(wanted) > MOST_WAYS:
+            raise ValueError(f"'{wanted}' has too many ways to match")
         try:
             pattern = re.compile(wanted)
         except re.error as error:
             raise ValueError(f"'{wanted}' is no regular expression: {error}") from error
-        return lambda value: (pattern.fullmatch(_text(value)) is not None) == (operator == "eq")
+        return lambda value: (pattern.fullmatch(_text(value)[:LONGEST_COMPARED]) is not None) == (operator == "eq")
     if operator in ("=", "!="):
-        pattern = re.compile(".*".join(re.escape(part) for part in wanted.split("*")), re.DOTALL)
-        return lambda value: (pattern.fullmatch(_text(value)) is not None) == (operator == "=")
+        parts = wanted.split("*")
+        return lambda value: _has_parts(_text(value), parts) == (operator == "=")
     if operator == ":":
         return lambda value: value is not None and (wanted == "*" or wanted.lower() in _text(value).lower())
     return lambda value: value is not None and _ordered(operator, value, wanted)
+
+
+def _ways(pattern: str) -> float:
+    """How often a backtracking matcher may have to try, at most about."""
+    bare = _ESCAPED.sub(lambda found: "(" if found[0] == "(?:" else "a", pattern)
+    if _GROUP_REPEATS.search(bare):
+        return math.inf
+    repeats = sum(bare.count(mark) for mark in "*+{")
+    branches = [part.count("|") + 1 for part in re.split("[()]", bare)]
+    if repeats + bare.count("?") + len(branches) > DEEPEST:
+        return math.inf
+    return float(LONGEST_COMPARED**repeats * 2 ** bare.count("?") * math.prod(branches))
+
+
+def _has_parts(text: str, parts: list[str]) -> bool:
+    """Whether a text is these parts with anything in between; in one pass, however many there are."""
+    first, *middle = parts
+    if not middle:
+        return text == first
+    last, at = middle.pop(), len(first)
+    if not text.startswith(first):
+        return False
+    for part in middle:
+        at = text.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return text.endswith(last) and len(text) - len(last) >= at
 
 
 def _ordered(operator: str, value: Any, wanted: str) -> bool:

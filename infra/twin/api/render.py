@@ -11,7 +11,7 @@ from infra.twin.operation import Operation
 from infra.twin.resources.key import Key
 from infra.twin.resources.kind import Kind
 from infra.twin.resources.kinds import BY_COLLECTION
-from infra.twin.resources.paths import replace
+from infra.twin.resources.paths import replace, without
 from infra.twin.world import World
 
 Json = dict[str, Any]
@@ -32,8 +32,7 @@ def resource(world: World, key: Key, url: Url) -> Json:
     for reference in kind.references:
         answer = replace(answer, reference.pattern, url)
     for secret in kind.secret:
-        answer = replace(answer, secret, lambda _: None)
-    answer = {name: value for name, value in answer.items() if value is not None}
+        answer = without(answer, secret)
     for scope in ("zone", "region"):
         if scope in answer:
             answer[scope] = url(answer[scope])

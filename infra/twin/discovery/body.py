@@ -21,6 +21,13 @@ Json = dict[str, Any]
 MOST_FAULTS = 20
 """Of one body; the rest would say no more."""
 
+MOST_IGNORED = 100
+"""Places of one body that are named, of unknown fields and of nulls; the rest is not counted."""
+
+LONGEST_NAME = 300
+"""Characters of a place that is named."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
 _RANGES = {
     "int32": (-(2**31), 2**31 - 1),
     "uint32": (0, 2**32 - 1),
@@ -62,6 +69,11 @@ def check(
     return checked
 
 
+def _is_text(value: str) -> bool:
+    """JSON's escapes can write halves of surrogate pairs, which are no characters."""
+    return value.isascii() or not _HALVES.search(value)
+
+
 @cache
 def _whole(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
@@ -78,6 +90,10 @@ class _Checker:
             shown = str(value) if isinstance(value, str | int | float | bool) else type(value).__name__
             text = f"Invalid value for field '{path}': '{shown[:200]}'. {message}"
             self.checked.faults.append(Fault(path, text))
+
+    def name(self, places: list[str], path: str) -> None:
+        if len(places) < MOST_IGNORED:
+            places.append(path[:LONGEST_NAME])
 
     def value(self, schema: Schema, value: Any, path: str) -> Any:
         """The value as it is kept; where there is a fault, anything."""
@@ -111,10 +127,13 @@ class _Checker:
         for name, member in value.items():
             below = f"{path}.{name}"
             known = properties.get(name, others)
+            if not _is_text(name):
+                self.fault(path, "", "Names must be Unicode text; one holds half of a character.")
+                continue
             if known is None or known.get("readOnly"):
-                self.checked.ignored.append(below)
+                self.name(self.checked.ignored, below)
             elif member is None:
-                self.checked.nulls.append(below)
+                self.name(self.checked.nulls, below)
                 if self.keep_nulls:
                     yield name, None
             else:
@@ -131,6 +150,8 @@ class _Checker:
             return str(self.integer(schema, value, path))
         if not isinstance(value, str):
             self.fault(path, value, "Must be a string.")
+        elif not _is_text(value):
+            self.fault(path, "", "Must be Unicode text; it holds half of a character.")
         elif "enum" in schema and value not in schema["enum"]:
             self.fault(path, value, f"Must be one of: {', '.join(schema['enum'])}.")
         elif "pattern" in schema and not _whole(schema["pattern"]).fullmatch(value):

@@ -15,6 +15,7 @@ from gateway.configuration.model import (
     Retry,
     SuccessRate,
 )
+from infra.twin.front_end.durations import seconds
 from infra.twin.front_end.health_check import UNVERIFIED, health_check
 
 Json = Mapping[str, Any]
@@ -55,7 +56,9 @@ def backend(name: str, service: Json, check: Json | None) -> Backend:
 
 
 def _balance(service: Json) -> Balance:
-    policy = _POLICIES.get(service.get("localityLbPolicy", "ROUND_ROBIN"), "round-robin")
+    """With a session affinity the policy is MAGLEV where none is said, as Google documents it."""
+    usual = "ROUND_ROBIN" if service["sessionAffinity"] == "NONE" else "MAGLEV"
+    policy = _POLICIES.get(service.get("localityLbPolicy", usual), "round-robin")
     hash_on = _hash_on(service) if policy in ("ring-hash", "maglev") else None
     if policy in ("ring-hash", "maglev") and hash_on is None:
         policy = "round-robin"
@@ -64,7 +67,7 @@ def _balance(service: Json) -> Balance:
 
 def _hash_on(service: Json) -> HashOn | None:
     consistent: Json = service.get("consistentHash") or {}
-    match service.get("sessionAffinity"):
+    match service["sessionAffinity"]:
         case "HEADER_FIELD" if "httpHeaderName" in consistent:
             return HashOn("header", consistent["httpHeaderName"].lower())
         case "HTTP_COOKIE" if "name" in consistent.get("httpCookie", {}):
@@ -107,14 +110,8 @@ def _outliers(told: Json | None) -> OutlierDetection | None:
         )
     return OutlierDetection(
         consecutive_errors=min(in_a_row, default=0 if rate else 5),
-        base_ejection=_seconds(told.get("baseEjectionTime"), 30.0),
+        base_ejection=seconds(told.get("baseEjectionTime") or {"seconds": 30}),
         max_ejected_percent=told.get("maxEjectionPercent", 50),
-        interval=_seconds(told.get("interval"), 1.0),
+        interval=seconds(told.get("interval") or {"seconds": 1}),
         success_rate=rate,
     )
-
-
-def _seconds(duration: Json | None, default: float) -> float:
-    if not duration:
-        return default
-    return int(duration.get("seconds", 0)) + int(duration.get("nanos", 0)) / 1e9

@@ -59,7 +59,8 @@ def _files(certificate: Certificate) -> tuple[tuple[Path, str], tuple[Path, str]
 
 
 def _route(forward: Forward, limits: Mapping[str, float]) -> Route:
-    """Of several services the longest `timeoutSec` holds: which of them a request goes to is not known before."""
+    """Without a time-out of the route's own, the longest `timeoutSec` of its services holds, as Google documents it."""
+    longest = max((limits[name] for name, _ in forward.services), default=0.0)
     return Route(
         name=forward.name,
         backends=forward.services,
@@ -68,5 +69,5 @@ def _route(forward: Forward, limits: Mapping[str, float]) -> Route:
         path_prefix=forward.path_prefix,
         headers=forward.headers,
         redirect=forward.redirect,
-        max_timeout=max((limits[name] for name, _ in forward.services), default=0.0),
+        max_timeout=longest if forward.timeout is None else forward.timeout,
     )

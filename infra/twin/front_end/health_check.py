@@ -35,7 +35,7 @@ def health_check(resource: Json) -> HealthCheck:
         protocol=protocol,
         service=settings.get("grpcServiceName", ""),
         watch=False,
-        path=settings.get("requestPath", "/"),
+        path=settings.get("requestPath") or "/",
         host=settings.get("host"),
         expected_statuses=((200, 200),),
         interval=interval,

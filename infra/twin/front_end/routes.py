@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.configuration.model import HeaderMatch, Redirect
+from infra.twin.front_end.durations import seconds
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One route. `services` are (stored name, weight); with a redirect there are none."""
+    """One route. `services` are (stored name, weight); with a redirect there are none. `timeout` is in seconds; None:
+    the longest of its services'."""
 
     name: str
     hosts: tuple[str, ...] = ()
@@ -26,6 +28,7 @@ class Forward:
     headers: tuple[HeaderMatch, ...] = ()
     services: tuple[tuple[str, int], ...] = ()
     redirect: Redirect | None = None
+    timeout: float | None = None
     ignored: tuple[str, ...] = field(default=(), compare=False)
     """Places of what the twin keeps and does not honour."""
 
@@ -87,8 +90,8 @@ def _matching(base: Forward, match: Json) -> Forward:
             ignored.append(f"headerMatches.{header.get('headerName')}")
     return replace(
         base,
-        path=match.get("fullPathMatch"),
-        path_prefix=match.get("prefixMatch"),
+        path=match.get("fullPathMatch") or None,
+        path_prefix=match.get("prefixMatch") or None,
         headers=tuple(headers),
         ignored=(*base.ignored, *ignored),
     )
@@ -105,22 +108,27 @@ def _default(owner: Json, name: str) -> Iterator[Forward]:
 
 def _action(rule: Json, name: str) -> Forward:
     action = rule.get("routeAction", {})
-    ignored = tuple(f"routeAction.{key}" for key in action if key != "weightedBackendServices")
+    ignored = tuple(f"routeAction.{key}" for key in action if key not in ("timeout", "weightedBackendServices"))
     if "urlRedirect" in rule:
         return Forward(name, redirect=_redirect(rule["urlRedirect"]), ignored=ignored)
     weighted: Sequence[Json] = action.get("weightedBackendServices", ())
     services = [(entry["backendService"], int(entry.get("weight", 0))) for entry in weighted]
     if not services and "service" in rule:
         services = [(rule["service"], 1)]
-    return Forward(name, services=tuple(entry for entry in services if entry[1] > 0), ignored=ignored)
+    return Forward(
+        name,
+        services=tuple(entry for entry in services if entry[1] > 0),
+        timeout=seconds(action["timeout"]) if "timeout" in action else None,
+        ignored=ignored,
+    )
 
 
 def _redirect(told: Json) -> Redirect:
     return Redirect(
         code=_CODES[told.get("redirectResponseCode", "MOVED_PERMANENTLY_DEFAULT")],
         https=bool(told.get("httpsRedirect", False)),
-        host=told.get("hostRedirect"),
-        path=told.get("pathRedirect"),
-        prefix=told.get("prefixRedirect"),
+        host=told.get("hostRedirect") or None,
+        path=told.get("pathRedirect") or None,
+        prefix=told.get("prefixRedirect") or None,
         strip_query=bool(told.get("stripQuery", False)),
     )

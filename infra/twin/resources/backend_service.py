@@ -9,6 +9,7 @@ from typing import Any
 from infra.twin.discovery.body import Fault
 from infra.twin.resources.key import parse
 from infra.twin.resources.kind import Json, Kind, Reference, Subject, invalid
+from infra.twin.resources.values import between, check_values, duration, header
 
 _DEFAULTS: Json = {
     "affinityCookieTtlSec": 0,
@@ -25,6 +26,25 @@ _SCHEMES = ("EXTERNAL", "EXTERNAL_MANAGED")
 _PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "H2C", "GRPC")
 _ONLY_MANAGED = ("outlierDetection", "serviceLbPolicy", "localityLbPolicy", "circuitBreakers", "consistentHash")
 """The classic load balancer (EXTERNAL) knows none of these."""
+
+_MOST = 2**31 - 1
+_COUNTS = (
+    *(f"circuitBreakers.{name}" for name in ("maxConnections", "maxPendingRequests", "maxRequests", "maxRetries")),
+    *(f"outlierDetection.consecutive{name}" for name in ("Errors", "GatewayFailure")),
+    *(f"outlierDetection.successRate{name}" for name in ("MinimumHosts", "RequestVolume", "StdevFactor")),
+)
+_PERCENTS = (
+    "maxEjectionPercent",
+    "enforcingConsecutiveErrors",
+    "enforcingConsecutiveGatewayFailure",
+    "enforcingSuccessRate",
+)
+_VALUES = (
+    *(between(place, 0, _MOST) for place in _COUNTS),
+    *(between(f"outlierDetection.{name}", 0, 100) for name in _PERCENTS),
+    *(duration(f"outlierDetection.{name}") for name in ("baseEjectionTime", "interval")),
+    header("consistentHash.httpHeaderName"),
+)
 
 
 def _complete(subject: Subject) -> Json:
@@ -58,6 +78,7 @@ def _check(subject: Subject) -> Iterable[Fault]:
                 yield invalid(name, name, "It needs loadBalancingScheme EXTERNAL_MANAGED.")
     if "maxStreamDuration" in resource:
         yield invalid("maxStreamDuration", "maxStreamDuration", f"It is not supported for {scheme}.")
+    yield from check_values(resource, _VALUES)
     yield from _check_health_checks(resource)
     yield from _check_backends(subject)
 
@@ -119,6 +140,7 @@ BACKEND_SERVICE = Kind(
         Reference("securityPolicy", ("securityPolicies",)),
     ),
     fixed=("loadBalancingScheme",),
+    secret=("iap.oauth2ClientSecret", "securitySettings.awsV4Authentication.accessKey"),
     fingerprint=True,
     complete=_complete,
     check=_check,

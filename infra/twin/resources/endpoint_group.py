@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from infra.twin.discovery.body import Fault
 from infra.twin.resources.key import Key
 from infra.twin.resources.kind import Json, Kind, Reference, Subject, invalid
+
+_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
+"""Google's document says no pattern for these alone."""
 
 TYPES = ("GCE_VM_IP_PORT", "NON_GCP_PRIVATE_IP_PORT")
 
@@ -22,6 +26,8 @@ def _complete(subject: Subject) -> Json:
 
 def _check(subject: Subject) -> Iterable[Fault]:
     resource = subject.resource
+    if not _NAME.fullmatch(subject.key.name):
+        yield invalid("name", subject.key.name[:200], f"Must be a match of regex '{_NAME.pattern}'.")
     if resource["networkEndpointType"] not in TYPES:
         message = f"The twin's groups are zonal: {' or '.join(TYPES)}."
         yield invalid("networkEndpointType", resource["networkEndpointType"], message)

@@ -7,6 +7,7 @@ from typing import Any
 
 from infra.twin.discovery.body import Fault
 from infra.twin.resources.kind import Json, Kind, Subject, invalid
+from infra.twin.resources.values import check_values, host, path
 
 SETTINGS = {
     "HTTP": "httpHealthCheck",
@@ -22,6 +23,9 @@ SETTINGS = {
 _DEFAULT_PORT = {"HTTP": 80, "TCP": 80, "HTTPS": 443, "HTTP2": 443, "SSL": 443}
 _WITH_PATH = ("HTTP", "HTTPS", "HTTP2")
 _WITHOUT_PROXY_HEADER = ("GRPC", "GRPC_WITH_TLS")
+_VALUES = tuple(
+    rule for kind in _WITH_PATH for rule in (host(f"{SETTINGS[kind]}.host"), path(f"{SETTINGS[kind]}.requestPath"))
+)
 
 
 def _complete(subject: Subject) -> Json:
@@ -67,6 +71,7 @@ def _check(subject: Subject) -> Iterable[Fault]:
     for other, member in SETTINGS.items():
         if other != kind and member in resource:
             yield invalid(member, member, f"A health check of type {kind} has {SETTINGS[kind]} only.")
+    yield from check_values(resource, _VALUES)
     yield from _check_port(resource[SETTINGS[kind]], SETTINGS[kind])
 
 

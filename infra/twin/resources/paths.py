@@ -33,6 +33,16 @@ def replace(resource: Mapping[str, Any], pattern: str, change: Callable[[Any], A
     return dict(_replace(resource, pattern.split("."), change))
 
 
+def without(resource: Mapping[str, Any], pattern: str) -> Json:
+    """A copy that has nothing at a pattern, which ends with a name and not with a list."""
+    above, _, name = pattern.rpartition(".")
+
+    def bare(owner: Any) -> Any:
+        return {key: value for key, value in owner.items() if key != name} if isinstance(owner, Mapping) else owner
+
+    return replace(resource, above, bare) if above else dict(bare(resource))
+
+
 def _replace(value: Any, steps: list[str], change: Callable[[Any], Any]) -> Any:
     if not steps:
         return change(value)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infra.twin.discovery.body import Fault
+from infra.twin.resources import values
 from infra.twin.resources.kind import Json, Kind, Reference, Subject, invalid
 from infra.twin.resources.paths import find
 
@@ -28,6 +29,23 @@ _SERVICES = (
     *(f"{action}.requestMirrorPolicy.backendService" for action in _ACTIONS),
 )
 _DEFAULTS = ("defaultService", "defaultUrlRedirect", "defaultRouteAction")
+_OF_RULES = ("service", "urlRedirect", "routeAction")
+_REDIRECTS = (
+    "defaultUrlRedirect",
+    "pathMatchers[].defaultUrlRedirect",
+    "pathMatchers[].pathRules[].urlRedirect",
+    "pathMatchers[].routeRules[].urlRedirect",
+)
+_MATCHES = "pathMatchers[].routeRules[].matchRules[]"
+_VALUES = (
+    *(values.duration(f"{action}.timeout") for action in _ACTIONS),
+    *(values.host(f"{redirect}.hostRedirect") for redirect in _REDIRECTS),
+    *(values.path(f"{redirect}.{name}") for redirect in _REDIRECTS for name in ("pathRedirect", "prefixRedirect")),
+    *(values.path(f"{_MATCHES}.{name}") for name in ("fullPathMatch", "prefixMatch")),
+    values.path("pathMatchers[].pathRules[].paths[]"),
+    values.host_pattern("hostRules[].hosts[]"),
+    values.header(f"{_MATCHES}.headerMatches[].headerName"),
+)
 
 
 def _complete(subject: Subject) -> Json:
@@ -38,7 +56,7 @@ def _complete(subject: Subject) -> Json:
 
 def _check(subject: Subject) -> Iterable[Fault]:
     resource = subject.resource
-    yield from _check_default(resource, "")
+    yield from _check_aim(resource, "", _DEFAULTS)
     matchers = resource.get("pathMatchers", ())
     names = Counter(matcher.get("name", "") for matcher in matchers)
     used = {rule.get("pathMatcher") for rule in resource.get("hostRules", ())}
@@ -48,25 +66,28 @@ def _check(subject: Subject) -> Iterable[Fault]:
             yield invalid(f"{place}.name", name, "Each path matcher has a name of its own.")
         if name not in used:
             yield invalid(f"{place}.name", name, "No host rule uses this path matcher.")
-        yield from _check_default(matcher, f"{place}.")
+        yield from _check_aim(matcher, f"{place}.", _DEFAULTS)
         yield from _check_paths(matcher, place)
     yield from _check_hosts(resource, set(names))
     for action in _ACTIONS:
         for path, value in find(resource, f"{action}.weightedBackendServices"):
             yield from _check_weights(value, path)
+    yield from _check_headers(resource)
+    yield from values.check_values(resource, _VALUES)
 
 
-def _check_default(resource: Mapping[str, Any], place: str) -> Iterator[Fault]:
-    given = [name for name in _DEFAULTS if name in resource]
-    weighted = bool(resource.get("defaultRouteAction", {}).get("weightedBackendServices"))
-    if "defaultService" in given and weighted:
-        message = "With weightedBackendServices there is no defaultService."
-        yield invalid(f"{place}defaultService", resource["defaultService"], message)
-    if "defaultUrlRedirect" in given and len(given) > 1:
-        yield invalid(f"{place}defaultUrlRedirect", "", "A redirect stands alone.")
-    if not ("defaultService" in given or "defaultUrlRedirect" in given or weighted):
-        message = f"One of defaultService, defaultUrlRedirect and weightedBackendServices is needed in {place or 'it'}"
-        yield Fault(f"resource.{place}defaultService", message, "required")
+def _check_aim(resource: Mapping[str, Any], place: str, names: tuple[str, str, str]) -> Iterator[Fault]:
+    """`place` ends with a dot, or is empty; `names` are those of service, redirect and action there."""
+    service, redirect, action = names
+    given = [name for name in names if name in resource]
+    weighted = bool(resource.get(action, {}).get("weightedBackendServices"))
+    if service in given and weighted:
+        yield invalid(f"{place}{service}", resource[service], f"With weightedBackendServices there is no {service}.")
+    if redirect in given and len(given) > 1:
+        yield invalid(f"{place}{redirect}", "", "A redirect stands alone.")
+    if not (service in given or redirect in given or weighted):
+        message = f"One of {service}, {redirect} and weightedBackendServices is needed in {place or 'it'}"
+        yield Fault(f"resource.{place}{service}", message, "required")
 
 
 def _check_hosts(resource: Mapping[str, Any], matchers: set[str]) -> Iterator[Fault]:
@@ -89,6 +110,9 @@ def _check_paths(matcher: Mapping[str, Any], place: str) -> Iterator[Fault]:
     if "pathRules" in matcher and "routeRules" in matcher:
         yield invalid(f"{place}.routeRules", "", "A path matcher has pathRules or routeRules.")
     seen: set[str] = set()
+    for part in ("pathRules", "routeRules"):
+        for index, rule in enumerate(matcher.get(part, ())):
+            yield from _check_aim(rule, f"{place}.{part}[{index}].", _OF_RULES)
     for index, rule in enumerate(matcher.get("pathRules", ())):
         for at, path in enumerate(rule.get("paths", ())):
             here = f"{place}.pathRules[{index}].paths[{at}]"
@@ -104,9 +128,19 @@ def _check_paths(matcher: Mapping[str, Any], place: str) -> Iterator[Fault]:
             yield invalid(f"{place}.routeRules[{index}].priority", rule.get("priority"), message)
 
 
+def _check_headers(resource: Mapping[str, Any]) -> Iterator[Fault]:
+    for path, match in find(resource, f"{_MATCHES}.headerMatches[]"):
+        if "headerName" not in match:
+            field = f"resource.{path}.headerName"
+            yield Fault(field, f"Required field '{field}' not specified", "required")
+
+
 def _check_weights(weighted: list[Mapping[str, Any]], path: str) -> Iterator[Fault]:
     for index, entry in enumerate(weighted):
         weight = entry.get("weight", 0)
+        if "backendService" not in entry:
+            field = f"resource.{path}[{index}].backendService"
+            yield Fault(field, f"Required field '{field}' not specified", "required")
         if not 0 <= weight <= MOST_WEIGHT:
             yield invalid(f"{path}[{index}].weight", weight, f"Must be between 0 and {MOST_WEIGHT}.")
     if weighted and not any(entry.get("weight", 0) > 0 for entry in weighted):
