@@ -121,11 +121,11 @@ class FrontEnd:
     def flow(self, service: str, client: str) -> Flow:
         return self._flows.get((service, client), Flow())
 
-    def verdicts(self, service: str) -> dict[str, Verdict]:
-        """What most of the front ends know of a service's endpoints, by address."""
+    def verdicts(self, service: str, client: str | None = None) -> dict[str, Verdict]:
+        """What most of the front ends, or of those of a client region, know of a service's endpoints, by address."""
         found: dict[str, list[Verdict]] = {}
-        for front in self._fronts.values():
-            if front.edge.serves(service):
+        for (_, own), front in self._fronts.items():
+            if client in (None, own) and front.edge.serves(service):
                 for address, verdict in front.edge.verdicts(service).items():
                     found.setdefault(address, []).append(verdict)
         return {address: _most(verdicts) for address, verdicts in found.items()}

@@ -42,7 +42,7 @@ def traffic(front_end: FrontEnd) -> Json:
 
 def _flow(front_end: FrontEnd, service: Service, client: str) -> Json:
     flow, shares = front_end.flow(service.name, client), front_end.shares(service.name, client)
-    verdicts = front_end.verdicts(service.name)
+    verdicts = front_end.verdicts(service.name, client)
     groups = front_end.groups(service)
     return {
         "service": service.name,
