@@ -139,11 +139,9 @@ def test_clients_are_served_in_their_own_region_by_all_its_pods(world: Running) 
     for region in [each["client_region"] for each in world.state["listeners"]]:
         own = {pod["name"] for pod in world.state["pods"] if pod["region"] == region}
         assert len(own) == 2
-        seen: set[str] = set()
 
-        def all_of_them(region: str = region, seen: set[str] = seen, own: set[str] = own) -> bool:
-            seen |= world.pods_that_answer(token, region)
-            return seen == own
+        def all_of_them(region: str = region, own: set[str] = own) -> bool:
+            return world.pods_that_answer(token, region) == own
 
         wait_for(f"all pods of {region}", all_of_them)
 
