@@ -33,7 +33,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 ##@ Use
 
 .PHONY: run
-run: .venv/.core ## Build the core optimised and run `tidegate up`: a sample app, the gateway and lines to paste
+run: .venv/.core ## Build the core optimised and run `tidegate up`: three regions, a load balancer and lines to paste
 	@exec $(bin)/tidegate up $(ARGS)
 
 .PHONY: example-two-services

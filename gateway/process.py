@@ -51,8 +51,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tidegate")
 core_log = logging.getLogger("tidegate.core")
 
-FIRST_RESOLUTION = 1.0
-"""Seconds that a start or a reload waits for names to be resolved; endpoints that are found later follow."""
+FIRST_RESOLUTION = 5.0
+"""Seconds that a start or a reload waits for sources that say nothing at all (an answer, or a failure, ends it); what
+is found later follows. A registry on a busy machine takes more than one for its first list."""
 
 CompileSnapshot = Callable[[GatewayConfig, str, Mapping[str, Endpoints]], bytes]
 

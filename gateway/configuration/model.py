@@ -246,7 +246,10 @@ class AdaptiveConcurrency:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names."""
+    """`targets` are `host:port` (names are resolved again and again), `unix:///path`, or a scheme's names.
+
+    `drain_timeout` is what calls have that run at an endpoint which is gone; None: as long as they take.
+    """
 
     name: str
     targets: tuple[str, ...]
@@ -257,6 +260,7 @@ class Backend:
     connect_timeout: float = 5.0
     keepalive_time: float = 0.0
     keepalive_timeout: float = 20.0
+    drain_timeout: float | None = None
     lookup_family: LookupFamily = "v4preferred"
     balance: Balance = Balance()
     outlier_detection: OutlierDetection | None = None

@@ -91,6 +91,7 @@ def _backend(backend: Backend, endpoints: Sequence[CoreEndpoint], tls: TlsReader
         "connect_timeout_ms": milliseconds(backend.connect_timeout),
         "keepalive_time_ms": milliseconds(backend.keepalive_time),
         "keepalive_timeout_ms": milliseconds(backend.keepalive_timeout),
+        "drain_timeout_ms": None if backend.drain_timeout is None else milliseconds(backend.drain_timeout),
     }
 
 

@@ -19,7 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="up",
         group="Try it out",
-        summary="Start a sample app, a token issuer and a gateway on this machine.",
+        summary="Start three regions of a sample app behind a load balancer, all on this machine.",
         example="tidegate up --for 20s",
         module="infra.cli.up",
     ),
@@ -36,6 +36,13 @@ COMMANDS: tuple[Command, ...] = (
         summary="Stand in for Google's Compute API, for gcloud, Terraform and clients to work on.",
         example="tidegate twin --port 8085 --state twin.db",
         module="infra.cli.twin",
+    ),
+    Command(
+        name="fault",
+        group="Try it out",
+        summary="Break a region or a pod of `tidegate up`, and heal it.",
+        example="tidegate fault kill us-central1",
+        module="infra.cli.fault",
     ),
     Command(
         name="gateway",

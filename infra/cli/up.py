@@ -1,58 +1,83 @@
-"""`tidegate up`: a whole small world on this machine."""
+"""`tidegate up`: a world of several regions on this machine."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
+import re
 import shlex
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.configuration.problems import ConfigurationError
 from infra.cli.arguments import add_directory, duration, port
 from infra.cli.console import tell, write
-from infra.world.gateway import make_gateway
-from infra.world.layout import DEFAULT_ADMIN_PORT, DEFAULT_PORT, PortInUseError, choose_port
-from infra.world.run import Listener, Settings, run_world
-from infra.world.state import DirectoryInUseError, WorldDirectory, WorldState
+from infra.cli.live import LiveTable, PlainLines, Silent
+from infra.world import processes
+from infra.world.clusters import DEFAULT_CLUSTERS, read_clusters
+from infra.world.layout import DEFAULT_API_PORT, DEFAULT_PORT
+from infra.world.run import Listener, Run, run_world
 from infra.world.summary import examples, rows
+from infra.world.world import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.world.layout import GatewayMaker
+    from infra.cli.live import View
+    from infra.world.processes import TwinMaker
+    from infra.world.state import WorldState
+
+EXAMPLES = """\
+Examples:
+  tidegate up --for 20s
+  tidegate up --load 300/s --propagation-delay 30s
+  tidegate up --clusters clusters.yaml
+"""
 
 
-def main(argv: Sequence[str], make: GatewayMaker = make_gateway) -> int:
-    """`make` lets tests put another program where the gateway stands."""
+def main(argv: Sequence[str], make_twin: TwinMaker = processes.twin) -> int:
+    """`make_twin` lets tests put another program where the twin stands."""
     arguments = _parser().parse_args(argv)
     try:
-        with WorldDirectory(arguments.directory) as directory:
-            settings = Settings(
-                directory=directory.path,
-                port=choose_port(arguments.port, DEFAULT_PORT),
-                admin_port=choose_port(arguments.admin_port, DEFAULT_ADMIN_PORT),
-                ready_seconds=arguments.ready_timeout,
-                seconds=arguments.seconds,
-                make_gateway=make,
-            )
-            ready = partial(_ready, directory, arguments.directory, arguments.output)
-            troubles = asyncio.run(run_world(settings, Listener(tell, ready)))
-    except BrokenPipeError:
-        raise
-    except (DirectoryInUseError, PortInUseError, OSError) as error:
-        tell(f"tidegate up: {error}")
+        clusters = read_clusters(arguments.clusters) if arguments.clusters else DEFAULT_CLUSTERS
+    except ConfigurationError as error:
+        tell(str(error))
         return 1
+    settings = Settings(
+        directory=arguments.directory,
+        clusters=clusters,
+        port=arguments.port,
+        api_port=arguments.api_port,
+        propagation_delay=arguments.propagation_delay,
+        ready_seconds=arguments.ready_timeout,
+        make_twin=make_twin,
+    )
+    with _view(arguments.output) as view:
+
+        def ready(state: WorldState) -> None:
+            _ready(state, arguments.directory, arguments.output)
+
+        run = Run(settings, arguments.seconds, arguments.load)
+        troubles = asyncio.run(run_world(run, Listener(view.tell, ready, view.show)))
     for trouble in troubles:
         tell(f"tidegate up: {trouble}")
     return 1 if troubles else 0
 
 
-def _ready(owned: WorldDirectory, directory: Path, output: str, state: WorldState) -> None:
-    owned.write(state)
+def _view(output: str) -> View:
+    if output == "json":
+        return Silent()
+    if not sys.stdout.isatty():
+        return PlainLines()
+    from rich.console import Console
+
+    return LiveTable(Console())
+
+
+def _ready(state: WorldState, directory: Path, output: str) -> None:
     if output == "json":
         write(state.to_json().rstrip())
         return
@@ -60,7 +85,8 @@ def _ready(owned: WorldDirectory, directory: Path, output: str, state: WorldStat
     write(f"\nPaste into another terminal:\n\n  cd {shlex.quote(str(Path.cwd()))}")
     for example in examples(state, _program(), directory):
         write(f"\n  # {example.shows}\n  {example.command}")
-    write(f"\nAdmin page: {state.gateway.admin}/   Logs: {directory / 'logs'}/   Ctrl-C ends everything.")
+    write(f"\nAdmin page of {state.pods[0].name}: {state.pods[0].admin}/   Logs: {directory / 'logs'}/")
+    write(f"Compute API: {state.twin.api}   Ctrl-C ends everything.\n")
 
 
 def _print_table(state: WorldState) -> None:
@@ -86,11 +112,21 @@ def _program() -> str:
     return shlex.quote(os.path.relpath(script) if below else str(script.absolute()))
 
 
+def _rate(text: str) -> float:
+    """Calls a second."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(?:/s)?", text, re.ASCII)
+    if match is None or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a rate such as 300/s')
+    return float(match[1])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidegate up",
-        description="Start a sample app (two services of two pods), a token issuer and a gateway in front of them.",
-        epilog="Example: tidegate up --for 20s",
+        description="Start a world of several regions: in each a few pods (a sample app with a gateway beside it), an"
+        " issuer of tokens, and in front of all a load balancer as Google has it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--for",
@@ -99,9 +135,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="end by itself so long after all is ready, with exit status 0 if all was healthy",
     )
+    parser.add_argument(
+        "--clusters",
+        type=Path,
+        metavar="FILE",
+        help="YAML with the regions (default: two pods in each of"
+        f" {', '.join(cluster.region for cluster in DEFAULT_CLUSTERS)})",
+    )
+    parser.add_argument(
+        "--load", type=_rate, default=0.0, metavar="RATE", help="calls from all regions, 300/s say (default: none)"
+    )
+    parser.add_argument(
+        "--propagation-delay",
+        type=duration,
+        default=0.0,
+        metavar="TIME",
+        help="between a change in the API and the traffic that follows it; Google's is some 30s (default: none)",
+    )
     for option, default, what in (
-        ("--port", DEFAULT_PORT, "the gateway's port"),
-        ("--admin-port", DEFAULT_ADMIN_PORT, "the port of its admin page"),
+        ("--port", DEFAULT_PORT, "the load balancer's port for the first region's clients"),
+        ("--api-port", DEFAULT_API_PORT, "the Compute API's port"),
     ):
         parser.add_argument(
             option, type=port, metavar="PORT", help=f"{what}, 0 for any free one (default: {default}, any if taken)"

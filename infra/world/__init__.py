@@ -1,1 +1,1 @@
-"""A small world of real processes on this machine: pods of the sample app, an issuer, and a gateway in front."""
+"""A world of real processes on this machine: pods in several regions, an issuer, and a load balancer before them."""

@@ -9,20 +9,27 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.world.errors import WorldError
+
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 LAST_LINES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process to start. One that `announces` gets `--ready-fd N` and is ready when it wrote to it."""
+    """A process to start. One that `announces` gets `--ready-fd N` and is ready when it wrote to it.
+
+    One that `reports` gets `--report-fd N` and writes lines there all its life. Without a `vital` one nothing goes on.
+    """
 
     name: str
     command: tuple[str, ...]
     announces: bool = False
+    reports: bool = False
+    vital: bool = False
 
 
-class ChildError(Exception):
+class ChildError(WorldError):
     """A child did not start, or ended on its own; the message says how, and quotes its log."""
 
 

@@ -1,55 +1,60 @@
-"""The world's gateway: its configuration as an operator would write it, and the command that an operator would run."""
+"""A pod's gateway: its configuration as an operator would write it."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from infra.sample import ECHO, METHODS, REVERSE
-from infra.world.children import Child, python_module
-from infra.world.layout import AUDIENCE, HEALTH_PATH, HOST, HTTP_BINDINGS
+from infra.sample import METHODS
+from infra.world.certificates import self_signed
+from infra.world.layout import AUDIENCE, HEALTH_PATH, HTTP_BINDINGS
 
 if TYPE_CHECKING:
-    from infra.world.layout import GatewayPlan
+    from pathlib import Path
+
+    from infra.world.layout import Layout, PodPlan
 
 CONFIGURATION_FILE = "gateway.yaml"
+APP = "app"
 PROVIDER = "developer"
 HEALTH = "grpc.health.v1.Health"
-BACKENDS = {ECHO: "echo", REVERSE: "reverse"}
-ROUTES = {**BACKENDS, HEALTH: BACKENDS[ECHO]}
-"""The backend of each service; the app's health is that of its first service."""
 
 
-def make_gateway(plan: GatewayPlan) -> Child:
-    """Writes `gateway.yaml`. OSError."""
-    path = plan.directory / CONFIGURATION_FILE
+def write_configuration(layout: Layout, pod: PodPlan) -> Path:
+    """Writes `gateway.yaml` and the certificate that it names; the former's path. OSError."""
+    self_signed(pod.label, pod.host).write(pod.directory)
+    path = pod.directory / CONFIGURATION_FILE
     with path.open("w") as file:
         file.write("# Written by `tidegate up` at each start; a copy of it is a good first configuration.\n")
         writer = YAML(pure=True)
         writer.indent(mapping=2, sequence=4, offset=2)
         writer.width = 120
-        writer.dump(configuration(plan), file)
-    return Child("gateway", python_module("infra.cli.main", "gateway", "--config", str(path)))
+        writer.dump(configuration(layout, pod), file)
+    return path
 
 
-def configuration(plan: GatewayPlan) -> dict[str, Any]:
-    """Every method needs a token of the development issuer, except health; each service has its two pods."""
+def configuration(layout: Layout, pod: PodPlan) -> dict[str, Any]:
+    """Every method needs a token of the development issuer, except health; everything goes to the app in the pod."""
+    services = (*HTTP_BINDINGS, HEALTH)
     return {
         "apiVersion": "tidegate.dev/v1",
         "kind": "Gateway",
-        "metadata": {"name": "sample"},
+        "metadata": {"name": pod.label},
         "spec": {
-            "listeners": [{"name": "main", "address": f"{HOST}:{plan.port}"}],
-            "admin": {"port": plan.admin_port},
-            "backends": [{"name": BACKENDS[service], "targets": list(pods)} for service, pods in plan.pods.items()],
-            "routes": [
-                {"name": f"to-{service}", "match": {"service": service}, "backends": [{"name": backend}]}
-                for service, backend in ROUTES.items()
+            "listeners": [
+                {
+                    "name": "https",
+                    "address": pod.endpoint,
+                    "tls": {"certificates": [{"chain": "tls.crt", "key": "tls.key"}]},
+                }
             ],
+            "admin": {"port": pod.admin_port},
+            "backends": [{"name": APP, "targets": [pod.app]}],
             "api": {
-                "descriptors": [plan.descriptors.name],
-                "services": [{"name": service} for service in ROUTES],
+                "descriptors": [os.path.relpath(layout.descriptors, pod.directory)],
+                "services": [{"name": service} for service in services],
                 "http": [
                     {"selector": f"{HEALTH}.Check", "get": HEALTH_PATH},
                     *(
@@ -60,14 +65,16 @@ def configuration(plan: GatewayPlan) -> dict[str, Any]:
             },
             "authentication": {
                 "providers": [
-                    {"id": PROVIDER, "issuer": plan.issuer_url, "jwks": plan.jwks_uri, "audiences": [AUDIENCE]}
+                    {"id": PROVIDER, "issuer": layout.issuer_url, "jwks": layout.jwks_uri, "audiences": [AUDIENCE]}
                 ],
                 "rules": [
                     {"selector": "*", "requirements": [{"provider": PROVIDER}]},
                     {"selector": f"{HEALTH}.Check", "allowWithoutCredential": True},
                 ],
             },
-            # Nobody takes this gateway out of a load balancer first.
+            # The load balancer sends a pod nothing new before it is told to end, so that nobody has to notice.
             "drain": {"delay": "0s", "grace": "2s"},
+            "accessLog": {"successRate": 1},
+            "workers": 1,
         },
     }

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,17 +21,25 @@ if TYPE_CHECKING:
 GUARD = Path(__file__).with_name("guard.py")
 STOP_SECONDS = 5.0
 """After SIGTERM; then SIGKILL."""
+MAX_REPORT = 65_536
+"""Bytes of one line that a child reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A child that was started. `address` is what it announced."""
+    """A child that was started. `address` is what it announced, `reports` what it goes on writing."""
 
     child: Child
     process: Process
     ended: asyncio.Task[int]
     log: Path
     address: str = ""
+    reports: asyncio.StreamReader | None = None
+
+    def failure(self) -> ChildError:
+        """What to say of one that has ended and that nobody told to."""
+        how = describe_exit(self.ended.result())
+        return failure(self.child.name, f"ended on its own ({how})", self.log)
 
 
 class ProcessGroup:
@@ -57,30 +65,29 @@ class ProcessGroup:
 
     async def start(self, child: Child) -> Running:
         """Starts a child and, where it announces itself, waits for that. ChildError."""
-        log = self._logs / f"{child.name}.log"
-        if not child.announces:
-            return await self._spawn(child, child.command, log, ())
+        option = "--ready-fd" if child.announces else "--report-fd"
+        if not child.announces and not child.reports:
+            return await self._spawn(child, child.command, ())
         reader, writer = os.pipe()
         try:
-            running = await self._spawn(child, (*child.command, "--ready-fd", str(writer)), log, (writer,))
+            running = await self._spawn(child, (*child.command, option, str(writer)), (writer,))
         except BaseException:
             os.close(reader)
             raise
         finally:
             os.close(writer)
-        return await self._announced(running, reader)
+        return await (self._announced(running, reader) if child.announces else self._reporting(running, reader))
 
     async def first_end(self) -> ChildError:
-        """Waits until any process ends that nobody told to."""
+        """Waits until the first vital process ends, of those that there are now."""
         guard = asyncio.create_task(self._leader.wait())
-        ends = {running.ended: running for running in self._running}
+        ends = {running.ended: running for running in self._running if running.child.vital}
         try:
             done, _ = await asyncio.wait({guard, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             guard.cancel()
         for end in done & ends.keys():
-            running = ends[end]
-            return failure(running.child.name, f"ended on its own ({describe_exit(end.result())})", running.log)
+            return ends[end].failure()
         return ChildError("the guard process, which ends all others should `tidegate up` be killed, is gone")
 
     async def stop(self, *children: Running) -> None:
@@ -91,11 +98,13 @@ class ProcessGroup:
         for running in children:
             _send(running, signal.SIGKILL)
         await self._wait(children, None)
+        self._running = [running for running in self._running if running not in children]
 
     def kill(self) -> None:
         """SIGKILL to every process at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._leader.pid, signal.SIGKILL)
+        if self._guard is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._guard.pid, signal.SIGKILL)
 
     @property
     def _leader(self) -> Process:
@@ -103,7 +112,8 @@ class ProcessGroup:
             raise RuntimeError("the process group has not been entered")
         return self._guard
 
-    async def _spawn(self, child: Child, command: tuple[str, ...], log: Path, descriptors: tuple[int, ...]) -> Running:
+    async def _spawn(self, child: Child, command: tuple[str, ...], descriptors: tuple[int, ...]) -> Running:
+        log = self._logs / f"{child.name}.log"
         try:
             with log.open("wb") as output:
                 process = await asyncio.create_subprocess_exec(
@@ -122,12 +132,8 @@ class ProcessGroup:
         return running
 
     async def _announced(self, running: Running, descriptor: int) -> Running:
-        stream = asyncio.StreamReader(limit=announcement.MAX_BYTES)
         name = running.child.name
-        pipe = os.fdopen(descriptor, "rb", buffering=0)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), pipe
-        )
+        stream, transport = await _read_pipe(descriptor, announcement.MAX_BYTES)
         try:
             async with asyncio.timeout(self._start_seconds):
                 line = await stream.readline()
@@ -141,9 +147,15 @@ class ProcessGroup:
             raise failure(name, f"announced no address ({error})", running.log) from None
         finally:
             transport.close()
-        ready = Running(running.child, running.process, running.ended, running.log, address)
-        self._running[self._running.index(running)] = ready
-        return ready
+        return self._replace(running, replace(running, address=address))
+
+    async def _reporting(self, running: Running, descriptor: int) -> Running:
+        stream, _ = await _read_pipe(descriptor, MAX_REPORT)
+        return self._replace(running, replace(running, reports=stream))
+
+    def _replace(self, old: Running, new: Running) -> Running:
+        self._running[self._running.index(old)] = new
+        return new
 
     async def _wait(self, children: tuple[Running, ...], seconds: float | None) -> None:
         if children:
@@ -153,6 +165,16 @@ class ProcessGroup:
         await self.stop(*self._running)
         self.kill()
         await self._leader.wait()
+
+
+async def _read_pipe(descriptor: int, limit: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+    """Takes the descriptor; the transport closes by itself at the end of file."""
+    stream = asyncio.StreamReader(limit=limit)
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), pipe
+    )
+    return stream, transport
 
 
 def _send(running: Running, number: signal.Signals) -> None:

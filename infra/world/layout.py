@@ -1,56 +1,134 @@
-"""What the world consists of: two pods for each service of the sample app, an issuer, and a gateway before them."""
+"""Where everything in a world is: addresses, ports, names and folders, by its clusters and its block of addresses."""
 
 from __future__ import annotations
 
-import errno
-import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from infra.issuer.server import JWKS_PATH
 from infra.sample import DESCRIPTOR_SET, ECHO, REVERSE
-from infra.world.children import Child, python_module
-from infra.world.probes import GrpcHealthProbe, HttpProbe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from infra.world.probes import Probe
+    from infra.world.clusters import Cluster
 
-PODS = {ECHO: ("echo-0", "echo-1"), REVERSE: ("reverse-0", "reverse-1")}
+HOST = "127.0.0.1"
+API_HOST = "api.tidegate.test"
+"""What clients call. RFC 2606: no name under `.test` will ever be somebody's."""
+AUDIENCE = f"https://{API_HOST}"
+PROJECT = "demo"
+
 HTTP_BINDINGS = {ECHO: "/v1/echo", REVERSE: "/v1/reverse"}
 HEALTH_PATH = "/v1/health"
 
-HOST = "127.0.0.1"
-DEFAULT_PORT = 8080
-DEFAULT_ADMIN_PORT = 8090
-SERVICE_NAME = "sample.tidegate.test"
-"""RFC 2606: no name under `.test` will ever be somebody's."""
-AUDIENCE = f"https://{SERVICE_NAME}"
-
-
-class PortInUseError(Exception):
-    """A port that was asked for cannot be had; the message names it."""
+DEFAULT_PORT = 8443
+"""Of the load balancer, for the first client region."""
+DEFAULT_API_PORT = 8085
+FIRST_ADMIN_PORT = 10_000
+PORTS_OF_A_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayPlan:
-    """What the gateway is to do: `pods` are `host:port` by service; files that it needs go into `directory`."""
+class Block:
+    """The addresses 127.`number`.0.0/16, which one world has for itself, and the ports that it uses there."""
 
-    port: int
-    admin_port: int
-    directory: Path
-    pods: Mapping[str, tuple[str, ...]]
-    issuer_url: str
+    number: int
+    gateway_port: int = 8443
+    app_port: int = 50051
+    issuer_port: int = 8080
+
+    def host(self, region: int, pod: int) -> str:
+        """Both count from 1; region 0 is what belongs to no region."""
+        return f"127.{self.number}.{region}.{pod}"
 
     @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+    def issuer(self) -> str:
+        """`host:port`."""
+        return f"{self.host(0, 1)}:{self.issuer_port}"
+
+    def admin_port(self, index: int) -> int:
+        """Of the gateway of the world's pod `index`. A gateway serves its admin pages on all addresses, so that the
+        ports of two worlds have to differ as well."""
+        return FIRST_ADMIN_PORT + self.number * PORTS_OF_A_BLOCK + index
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlan:
+    """One pod: the sample app and the gateway beside it, both on an address of the pod's own."""
+
+    name: str
+    region: str
+    zone: str
+    host: str
+    gateway_port: int
+    app_port: int
+    admin_port: int
+    directory: Path
+
+    @property
+    def label(self) -> str:
+        """Its name where a slash cannot be: of files, and of the instance that the load balancer is told."""
+        return self.name.replace("/", "-")
+
+    @property
+    def endpoint(self) -> str:
+        """`host:port` of its gateway, which is what the load balancer connects to."""
+        return f"{self.host}:{self.gateway_port}"
+
+    @property
+    def app(self) -> str:
+        return f"{self.host}:{self.app_port}"
+
+    @property
+    def health_url(self) -> str:
+        return f"https://{self.endpoint}{HEALTH_PATH}"
 
     @property
     def admin_url(self) -> str:
-        return f"http://{HOST}:{self.admin_port}"
+        return f"http://{self.host}:{self.admin_port}"
+
+    @property
+    def control(self) -> Path:
+        """The socket of the sample app's controls."""
+        return self.directory / "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`directory` is absolute."""
+
+    directory: Path
+    clusters: tuple[Cluster, ...]
+    block: Block
+
+    @property
+    def pods(self) -> tuple[PodPlan, ...]:
+        plans: list[PodPlan] = []
+        for position, cluster in enumerate(self.clusters, 1):
+            for number in range(cluster.pods):
+                name = f"{cluster.region}/{number}"
+                plans.append(
+                    PodPlan(
+                        name=name,
+                        region=cluster.region,
+                        zone=cluster.zone,
+                        host=self.block.host(position, number + 1),
+                        gateway_port=self.block.gateway_port,
+                        app_port=self.block.app_port,
+                        admin_port=self.block.admin_port(len(plans)),
+                        directory=self.directory / "pods" / name.replace("/", "-"),
+                    )
+                )
+        return tuple(plans)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(cluster.region for cluster in self.clusters)
+
+    @property
+    def issuer_url(self) -> str:
+        return f"http://{self.block.issuer}"
 
     @property
     def jwks_uri(self) -> str:
@@ -60,65 +138,12 @@ class GatewayPlan:
     def descriptors(self) -> Path:
         return self.directory / DESCRIPTOR_SET.name
 
+    @property
+    def authority(self) -> Path:
+        """The certificate that signed the load balancer's."""
+        return self.directory / "ca.pem"
 
-class GatewayMaker(Protocol):
-    def __call__(self, plan: GatewayPlan) -> Child:
-        """Writes what the plan's gateway needs and says how to start it. OSError."""
-
-
-def pod(service: str, name: str) -> Child:
-    return Child(name, python_module("infra.sample", "--service", service, "--name", name), announces=True)
-
-
-def issuer(directory: Path) -> Child:
-    return Child("issuer", python_module("infra.issuer", "--directory", str(directory)), announces=True)
-
-
-def pod_probes(service: str, pods: Mapping[str, str]) -> list[Probe]:
-    """`pods`: addresses by name."""
-    return [GrpcHealthProbe(name, address, service) for name, address in pods.items()]
-
-
-def gateway_probes(plan: GatewayPlan) -> list[Probe]:
-    return [
-        HttpProbe("gateway", f"{plan.admin_url}/readyz"),
-        HttpProbe("health through the gateway", plan.url + HEALTH_PATH),
-    ]
-
-
-def call_probes(plan: GatewayPlan, token: str) -> list[Probe]:
-    """Each service has to be refused without a token and served with one."""
-    probes: list[Probe] = []
-    for service, path in HTTP_BINDINGS.items():
-        headers = {"content-type": "application/json"}
-        request = HttpProbe(f"{service} without a token", plan.url + path, "POST", headers, b'{"content":"hello"}', 401)
-        probes.append(request)
-        headers = {**headers, "authorization": f"Bearer {token}"}
-        probes.append(HttpProbe(f"{service} with a token", request.url, "POST", headers, request.body, 200))
-    return probes
-
-
-def choose_port(wanted: int | None, default: int) -> int:
-    """The port that was asked for, else the default where it is free, else any. PortInUseError, OSError."""
-    if wanted:
-        if not _is_free(wanted):
-            raise PortInUseError(f"port {wanted} of {HOST} is in use: choose another, or 0 for any free one")
-        return wanted
-    if wanted is None and _is_free(default):
-        return default
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise
-    return True
+    @property
+    def control(self) -> Path:
+        """The socket on which the world takes faults."""
+        return self.directory / "control.sock"

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
-import grpc
-from grpc_health.v1 import health_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class GrpcHealthProbe:
-    """`grpc.health.v1.Health/Check` at `host:port` has to answer SERVING."""
+class Probe:
+    """A request that has to be answered with `status`.
 
-    name: str
-    address: str
-    service: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpProbe:
-    """A request that has to be answered with `status`."""
+    With a `server_name` the server must have a certificate for it from the authority in the file `trusts`; without one
+    any certificate will do, as it does for Kubernetes' own probes.
+    """
 
     name: str
     url: str
@@ -35,61 +29,49 @@ class HttpProbe:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     status: int = 200
-
-
-Probe = GrpcHealthProbe | HttpProbe
+    server_name: str | None = None
+    trusts: Path | None = None
 
 
 class Prober:
-    """`async with Prober() as prober`; one for all probes, so that connections are kept."""
+    """`async with Prober() as prober`. Each probe has a connection of its own, so that none is of a server before."""
 
     def __init__(self) -> None:
-        self._channels: dict[str, grpc.aio.Channel] = {}
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
+        self._contexts: dict[Path, ssl.SSLContext] = {}
 
     async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), connector=aiohttp.TCPConnector(force_close=True)
+        )
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._session.close()
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     async def check(self, probe: Probe) -> str | None:
         """None when all is well, else what is not."""
-        match probe:
-            case GrpcHealthProbe():
-                return await self._check_grpc(probe)
-            case HttpProbe():
-                return await self._check_http(probe)
-
-    async def _check_grpc(self, probe: GrpcHealthProbe) -> str | None:
-        if probe.address not in self._channels:
-            self._channels[probe.address] = grpc.aio.insecure_channel(probe.address)
-        check: grpc.aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
-        check = self._channels[probe.address].unary_unary(
-            "/grpc.health.v1.Health/Check",
-            health_pb2.HealthCheckRequest.SerializeToString,
-            health_pb2.HealthCheckResponse.FromString,
-        )
-        try:
-            response = await check(health_pb2.HealthCheckRequest(service=probe.service), timeout=TIMEOUT_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            return f"health check fails: {error.code().name}"
-        if response.status == health_pb2.HealthCheckResponse.SERVING:
-            return None
-        return f"is {health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)}"
-
-    async def _check_http(self, probe: HttpProbe) -> str | None:
         what = f"{probe.method} {probe.url}"
         try:
             async with self._session.request(
-                probe.method, probe.url, headers=probe.headers, data=probe.body
+                probe.method,
+                probe.url,
+                headers=probe.headers,
+                data=probe.body,
+                ssl=self._verification(probe),
+                server_hostname=probe.server_name,
             ) as response:
                 text = await response.content.read(200)
         except TimeoutError:
             return f"{what} has no answer within {TIMEOUT_SECONDS:g} s"
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             return f"{what} fails: {error}"
         if response.status == probe.status:
             return None
         return f"{what} answers {response.status} instead of {probe.status}: {text.decode(errors='replace').strip()}"
+
+    def _verification(self, probe: Probe) -> ssl.SSLContext | bool:
+        if probe.trusts is None:
+            return False
+        if probe.trusts not in self._contexts:
+            self._contexts[probe.trusts] = ssl.create_default_context(cafile=str(probe.trusts))
+        return self._contexts[probe.trusts]

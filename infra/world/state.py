@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from infra.world.errors import WorldError
+
 DEFAULT_DIRECTORY = Path(".tidegate")
 STATE_FILE = "up.json"
 LOCK_FILE = "up.lock"
 
 
-class DirectoryInUseError(Exception):
+class DirectoryInUseError(WorldError):
     """Another `up` runs in the directory; the message names its process."""
 
 
@@ -26,14 +28,21 @@ class NotRunningError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PodState:
+    """`address` is its gateway's, over TLS; `admin` a URL. Process ids change when it is started anew."""
+
     name: str
+    region: str
+    zone: str
     address: str
-    pid: int
+    app: str
+    admin: str
+    gateway_pid: int
+    app_pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerState:
-    """`url` is the tokens' `iss`, `audience` the `aud` that the gateway wants."""
+    """`url` is the tokens' `iss`, `audience` the `aud` that gateways want."""
 
     url: str
     jwks_uri: str
@@ -42,25 +51,40 @@ class IssuerState:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayState:
-    """`address` takes HTTP/1.1 and HTTP/2 in cleartext."""
+class TwinState:
+    """`api` is the URL of the project in the Compute API, `url` of the twin itself."""
 
-    address: str
     url: str
-    admin: str
+    api: str
+    project: str
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerState:
+    """Port `port` of the virtual `address`, for clients in a region, is `listen` on this machine, over TLS."""
+
+    client_region: str
+    address: str
+    port: int
+    listen: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorldState:
-    """What `up.json` holds. `pid` is `tidegate up` itself, `services` has the pods by service; paths are absolute."""
+    """What `up.json` holds. `pid` is `tidegate up` itself; `host` is the name in the certificate that `authority`
+    signed. Paths are absolute."""
 
     pid: int
     started: str
-    gateway: GatewayState
+    host: str
+    authority: str
+    listeners: tuple[ListenerState, ...]
+    pods: tuple[PodState, ...]
+    twin: TwinState
     issuer: IssuerState
-    services: dict[str, tuple[PodState, ...]]
     descriptors: str
+    control: str
     logs: str
 
     def to_json(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.sample import ECHO, METHODS, REVERSE
+from infra.world import endpoint_groups, load_balancer
 from infra.world.layout import HEALTH_PATH, HTTP_BINDINGS
 from infra.world.state import DEFAULT_DIRECTORY
 
@@ -25,37 +26,72 @@ class Example:
 
 def rows(state: WorldState) -> list[tuple[str, str, str, str]]:
     """(name, what it is, address, process)."""
-    gateway, issuer = state.gateway, state.issuer
     table = [
-        ("gateway", "HTTP/1.1 and HTTP/2 in cleartext", gateway.url, str(gateway.pid)),
-        ("", "admin page, metrics", gateway.admin, ""),
+        (f"clients in {each.client_region}", f"port {each.port} of {each.address}, TLS", each.listen, "")
+        for each in state.listeners
     ]
-    for service, pods in state.services.items():
-        table += [(pod.name, f"pod of {service}", pod.address, str(pod.pid)) for pod in pods]
-    return [*table, ("issuer", "signs tokens, serves its keys", issuer.url, str(issuer.pid))]
+    table += [("twin", "Compute API and load balancer", state.twin.url, str(state.twin.pid))]
+    table += [
+        (pod.name, f"pod in {pod.zone}: gateway, app", pod.address, f"{pod.gateway_pid}, {pod.app_pid}")
+        for pod in state.pods
+    ]
+    return [*table, ("issuer", "signs tokens, serves its keys", state.issuer.url, str(state.issuer.pid))]
 
 
 def examples(state: WorldState, program: str, directory: Path) -> list[Example]:
     """`program` is how a shell finds `tidegate`; relative paths are of the folder that `up` was started in."""
     options = "" if directory == DEFAULT_DIRECTORY else f" --directory {shlex.quote(str(directory))}"
     bearer = f'-H "Authorization: Bearer $({program} token{options})"'
-    url = state.gateway.url
     body = """-H 'Content-Type: application/json' -d '{"content":"hello"}'"""
+    authority = shlex.quote(str(directory / Path(state.authority).name))
     descriptors = shlex.quote(str(directory / Path(state.descriptors).name))
-    echo_pods = " ".join(str(pod.pid) for pod in state.services[ECHO])
-    return [
-        Example("No token: 401.", f"curl -i {body} {url}{HTTP_BINDINGS[ECHO]}"),
-        Example("With a token: 200.", f"curl -i {bearer} {body} {url}{HTTP_BINDINGS[ECHO]}"),
+    first, region = state.listeners[0], state.pods[0].region
+    curl = f"curl -i --cacert {authority} --connect-to {state.host}:443:{first.listen}"
+    url = f"https://{state.host}"
+    lines = [
+        Example("No token: 401.", f"{curl} {body} {url}{HTTP_BINDINGS[ECHO]}"),
         Example(
-            "The other service; the header `hostname` names the pod.",
-            f"curl -i {bearer} {body} {url}{HTTP_BINDINGS[REVERSE]}",
+            f"With a token: 200, as clients in {first.client_region} call; the header `hostname` names the pod.",
+            f"{curl} {bearer} {body} {url}{HTTP_BINDINGS[ECHO]}",
         ),
+        Example("The other service.", f"{curl} {bearer} {body} {url}{HTTP_BINDINGS[REVERSE]}"),
         Example(
             "The same in gRPC.",
-            f"grpcurl -plaintext -protoset {descriptors} {bearer} "
-            f"""-d '{{"content":"hello"}}' {state.gateway.address} {ECHO}/{METHODS[ECHO]}""",
+            f"grpcurl -cacert {authority} -authority {state.host} -protoset {descriptors} {bearer} "
+            f"""-d '{{"content":"hello"}}' {first.listen} {ECHO}/{METHODS[ECHO]}""",
         ),
-        Example("Health needs no token: 200 while the app serves.", f"curl -i {url}{HEALTH_PATH}"),
-        Example("The app stops serving, health answers 503 ...", f"kill -USR1 {echo_pods}"),
-        Example("... and serves again.", f"kill -USR2 {echo_pods}"),
+        Example("Health needs no token: 200 while the apps serve.", f"{curl} {url}{HEALTH_PATH}"),
+        Example("Which pods the load balancer holds for healthy.", f"curl -s {state.twin.url}/twin/v1/traffic"),
     ]
+    if len({pod.zone for pod in state.pods}) > 1:
+        lines += [
+            Example(f"Drain {region} by hand ...", _scale(state, 0)),
+            Example("... or with gcloud ...", _gcloud(state)),
+            Example("... and let it serve again.", _scale(state, 1)),
+        ]
+    return [
+        *lines,
+        Example(f"Kill every process in {region} ...", f"{program} fault kill {region}{options}"),
+        Example("... and heal it.", f"{program} fault heal {region}{options}"),
+    ]
+
+
+def _gcloud(state: WorldState) -> str:
+    pod = state.pods[0]
+    return (
+        f"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE={state.twin.url}/compute/v1/ CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true "
+        f"gcloud --project {state.twin.project} compute backend-services update-backend {load_balancer.NAME} --global "
+        f"--network-endpoint-group {endpoint_groups.NAME} --network-endpoint-group-zone {pod.zone} --capacity-scaler 0"
+    )
+
+
+def _scale(state: WorldState, capacity: int) -> str:
+    """As `gcloud compute backend-services update-backend --capacity-scaler` does it: read, change, write back."""
+    url = f"{state.twin.api}/{load_balancer.SERVICE_PATH}"
+    zone = state.pods[0].zone
+    change = (
+        "import json, sys; s = json.load(sys.stdin); "
+        f"""[b.update(capacityScaler={capacity}) for b in s["backends"] if "/{zone}/" in b["group"]]; """
+        """print(json.dumps({k: s[k] for k in ("fingerprint", "backends")}))"""
+    )
+    return f"curl -s {url} | python3 -c {shlex.quote(change)} | curl -s -X PATCH -d @- {url}"

@@ -59,6 +59,10 @@ bench-picking: .venv/.develop toolchain ## Instructions to pick one of 4 and of 
 bench-probe: .venv/.develop .venv/.core ## CPU time of one `tidegate probe`, beside Python's own (10 seconds)
 	$(bin)/python -m tests.bench.probe_cost
 
+.PHONY: failover
+failover: .venv/.develop .venv/.core ## A region killed, hung, cut off, drained ... under load: which calls fail (20 minutes)
+	$(bin)/python -m tests.bench.failover.run $(BENCH_ARGS)
+
 .PHONY: bench-not-serving
 bench-not-serving: .venv/.real .venv/.core ## How long calls go on to an endpoint that said NOT_SERVING, beside Envoy (4 minutes)
 	@$(bin)/python -m tests.bench.not_serving

@@ -17,6 +17,7 @@ REPORTS = {
     "kill": PERFORMANCE,
     "grow": PERFORMANCE,
     "churn": PERFORMANCE,
+    "failover": ROOT / "docs/failover.md",
     "balancing": ROOT / "docs/guides/balancing-on-kubernetes.md",
 }
 """The page of each report; those that were not made keep what they have."""

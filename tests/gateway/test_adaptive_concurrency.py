@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import Any, Self
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pb2
 
 from tests.gateway.backends import SERVICE, Backend, Client
 from tests.gateway.core import Serving, backend, document, until
@@ -85,6 +87,58 @@ async def test_a_stream_that_has_begun_takes_no_room() -> None:
                 assert await code(client.unary(b"", timeout=30)) is OK
                 app.release.set()
                 assert [await stream.read() for stream in streams] == [b"x"] * 5
+
+
+def streaming() -> str:
+    """Descriptors of the backend's service by which Bidi streams and Sleep does not."""
+    names = {"Bidi": True, "Sleep": False, "Unary": False}
+    methods = [
+        descriptor_pb2.MethodDescriptorProto(
+            name=name,
+            input_type=".test.Bytes",
+            output_type=".test.Bytes",
+            client_streaming=streams,
+            server_streaming=streams,
+        )
+        for name, streams in names.items()
+    ]
+    package, _, service = SERVICE.rpartition(".")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="gate.proto",
+        package=package,
+        message_type=[descriptor_pb2.DescriptorProto(name="Bytes")],
+        service=[descriptor_pb2.ServiceDescriptorProto(name=service, method=methods)],
+    )
+    return base64.b64encode(descriptor_pb2.FileDescriptorSet(file=[file]).SerializeToString()).decode()
+
+
+async def test_methods_that_are_known_to_stream_take_no_room() -> None:
+    async with Backend() as app:
+        given = document(backend(app.address, adaptive_concurrency=ONE), descriptors=[streaming()])
+        with Serving(given) as serving:
+            async with Client(serving.address) as client:
+                streams = [client.bidi(timeout=30) for _ in range(5)]
+                for stream in streams:
+                    await stream.write(b"x")
+                    assert await stream.read() == b"x"
+                held = client.sleep(b"", timeout=30)
+                await serving.until("calls_under_way", 1)
+                assert await code(client.unary(b"", timeout=30)) is UNAVAILABLE
+                app.release.set()
+                assert await code(held) is OK
+
+
+async def test_a_call_that_is_silent_for_ten_seconds_is_taken_for_a_stream() -> None:
+    async with Backend() as app:
+        with Serving(bounded(app.address, **ONE)) as serving:
+            async with Client(serving.address) as client:
+                held = client.sleep(b"", timeout=60)
+                await serving.until("calls_under_way", 1)
+                assert await code(client.unary(b"", timeout=30)) is UNAVAILABLE
+                await serving.until("calls_under_way", 0)
+                assert await code(client.unary(b"", timeout=30)) is OK
+                app.release.set()
+                assert await code(held) is OK
 
 
 async def test_calls_that_run_are_counted_over_a_reload() -> None:

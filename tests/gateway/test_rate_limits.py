@@ -155,6 +155,26 @@ async def test_methods_have_limits_beside_their_routes() -> None:
                 assert statuses.count(429) == 2, "three of five were left"
 
 
+async def test_transcoded_calls_have_their_methods_limits() -> None:
+    check = {
+        "name": "grpc.health.v1.Health.Check",
+        "bindings": [{"verb": "GET", "template": "/v1/health"}],
+        "rate_limits": ["few"],
+    }
+    async with Backend() as app:
+        given = document(app.address, methods=[check], rate_limits=[limit("few", burst=2)])
+        with Serving(given) as serving:
+            async with await http1(serving.place) as plain:
+                answers = [await plain.get("/v1/health") for _ in range(4)]
+            assert [answer.status for answer in answers] == [200, 200, 429, 429]
+            assert json.loads(answers[-1].body)["message"] == 'too many requests: rate limit "few"'
+            async with Client(serving.address) as client:
+                # The limit is the method's, however it is called.
+                check_by_grpc: Any = client.channel.unary_unary("/grpc.health.v1.Health/Check")
+                assert await check_by_grpc(b"", timeout=30).code() is EXHAUSTED
+                assert await codes(client, 1) == [OK]
+
+
 async def test_a_reload_gives_nobody_a_fresh_bucket() -> None:
     async with Backend() as app:
         with Serving(limited(app, limit())) as serving:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,26 @@ async def test_what_is_half_written_is_left_out_and_the_rest_serves(tmp_path: Pa
                 (hint,) = gateway.facts().backends[0].hints
                 assert "EndpointSlice half: '?' is no IP address." in hint
                 assert "0 is no port number" in hint
+
+
+async def test_calls_stay_in_the_zone_that_the_hints_say(tmp_path: Path) -> None:
+    def hinted(backend: GrpcBackend, zone: str, for_zone: str) -> dict[str, Any]:
+        host, _, number = backend.address.rpartition(":")
+        member = endpoint(host, zone=zone, hints={"forZones": [{"name": for_zone}]})
+        return endpoint_slice(f"app-{backend.name}", member, ports=[port("grpc", int(number))])
+
+    prefer = {"balance": {"localities": "prefer-local"}}
+    with GrpcBackend("a") as a, GrpcBackend("b") as b:
+        async with ApiServer() as server:
+            # The hints outrank the zones in which the pods are.
+            server.put(hinted(a, "z1", "z2"), hinted(b, "z2", "z1"))
+            target = f"k8s:///app?kubeconfig={kubeconfig(tmp_path, server.url, {}, {})}"
+            async with serving(tmp_path, target, prefer, zone="z1") as gateway, calling(gateway):
+                await served_by(b)
+                assert a.calls == []
+                server.put(hinted(a, "z1", "z1"), hinted(b, "z2", "z2"))
+                await served_by(a)
+                await served_by(a)
+                settled = len(b.calls)
+                await served_by(a)
+                assert len(b.calls) == settled

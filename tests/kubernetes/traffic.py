@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ def kubeconfig(folder: Path, server: str, user: dict[str, Any], cluster: dict[st
 
 
 @asynccontextmanager
-async def serving(folder: Path, target: str) -> AsyncIterator[Gateway]:
+async def serving(
+    folder: Path, target: str, backend: Mapping[str, Any] | None = None, **more: Any
+) -> AsyncIterator[Gateway]:
+    """`backend` and `more` are put over the fields of the backend and of the whole."""
     spec = {
         "listeners": [{"name": "main", "address": "127.0.0.1:0"}],
-        "backends": [{"name": "app", "targets": [target]}],
+        "backends": [{"name": "app", "targets": [target], **(backend or {})}],
         "accessLog": {"path": "off"},
         "admin": {"port": 0},
         "workers": 2,
+        **more,
     }
     path = folder / "gateway.yaml"
     path.write_text(json.dumps({"apiVersion": "tidegate.dev/v1", "kind": "Gateway", "spec": spec}))

@@ -69,6 +69,7 @@ HONOURED: Mapping[str, Mapping[str, Values]] = {
     "SSLHealthCheck": _PORTS,
     "TCPHealthCheck": _PORTS,
     "BackendService": {
+        "connectionDraining": _one("connectionDraining", None, {"drainingTimeoutSec": 30}),
         "healthChecks": _one("healthChecks", ["global/healthChecks/check"], ["global/healthChecks/other"]),
         "localityLbPolicy": _one("localityLbPolicy", None, "LEAST_REQUEST"),
         "protocol": _one("protocol", "HTTP2", "H2C"),

@@ -96,6 +96,27 @@ async def test_a_stream_ends_with_the_services_timeout(balancer: Balancer, pods:
     assert call.time_remaining() > 20
 
 
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_what_runs_at_a_detached_endpoint_has_its_time(
+    balancer: Balancer, pods: dict[str, list[GrpcBackend]], seconds: int
+) -> None:
+    await balancer.make(addresses(pods), {"connectionDraining": {"drainingTimeoutSec": seconds}})
+    clients = await callers(balancer)
+    await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
+    call: Any = clients[US].channel.stream_stream(f"/{SERVICE}/Bidi")(timeout=60)
+    await call.write(b"x")
+    assert await call.read() == b"x"
+    # A group that is drained by its scaler has all the time in the world.
+    await balancer.scale({US: 0.0})
+    assert set(await clients[US](4)) == {f"{EUROPE}/0", f"{EUROPE}/1"}
+    await call.write(b"y")
+    assert await call.read() == b"y"
+    detached = asyncio.get_running_loop().time()
+    await balancer.detach(US, addresses(pods)[US])
+    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    assert asyncio.get_running_loop().time() - detached >= seconds
+
+
 async def test_http_is_redirected_by_the_url_map(balancer: Balancer, pods: dict[str, list[GrpcBackend]]) -> None:
     await balancer.make(addresses(pods))
     done = balancer.client.done

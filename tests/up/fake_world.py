@@ -1,4 +1,4 @@
-"""`tidegate up` with the fake gateway, as a program: `--fault` and `--spawn` are the fake's, the rest are `up`'s.
+"""`tidegate up` with the fake twin, as a program: `--fault` and `--spawn` are the fake's, the rest are `up`'s.
 
 With `--patient` it waits for an hour until it kills a child that does not end.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.cli import commands, up
 from infra.cli import main as cli
 from infra.world import group
-from tests.up.fake_gateway import FakeGateway
+from tests.up.fake_twin import FakeTwinMaker
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     mine, rest = parser.parse_known_args(argv)
     if mine.patient:
         group.STOP_SECONDS = 3600.0
-    return up.main(rest, FakeGateway(mine.fault, mine.spawn))
+    return up.main(rest, FakeTwinMaker(mine.fault, mine.spawn))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ STATUS = health_pb2.HealthCheckResponse
 @pytest_asyncio.fixture(params=SERVICES)
 async def pod(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, Pod, grpc.aio.Channel]]:
     """(service, pod, channel to it)."""
-    pod = Pod(request.param, "pod-7")
+    pod = Pod([request.param], "pod-7")
     address = await pod.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(address) as channel:
         yield request.param, pod, channel
@@ -100,8 +100,20 @@ async def test_reflection_tells_the_interface(pod: tuple[str, Pod, grpc.aio.Chan
         assert wanted in {f"{file.package}.{each.name}" for each in file.service}
 
 
+async def test_one_pod_can_serve_both_services() -> None:
+    pod = Pod(SERVICES, "both")
+    address = await pod.start("127.0.0.1:0")
+    async with grpc.aio.insecure_channel(address) as channel:
+        answers = [(await call(channel, service, "abc")).content for service in (ECHO, REVERSE)]
+        pod.set_serving(False)
+        statuses = [await health_of(channel, name) for name in ("", ECHO, REVERSE)]
+    assert answers == ["abc", "cba"]
+    assert statuses == [STATUS.NOT_SERVING] * 3
+    await pod.stop(delay=0)
+
+
 async def test_a_port_is_not_shared() -> None:
-    first, second = Pod(ECHO, "first"), Pod(REVERSE, "second")
+    first, second = Pod([ECHO], "first"), Pod([REVERSE], "second")
     address = await first.start("127.0.0.1:0")
     with pytest.raises(RuntimeError):
         await second.start(address)

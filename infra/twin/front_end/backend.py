@@ -48,6 +48,7 @@ def backend(name: str, service: Json, check: Json | None) -> Backend:
         retry=_RETRY,
         circuit_breakers=_breakers(service.get("circuitBreakers") or {}),
         connect_timeout=_CONNECT_TIMEOUT,
+        drain_timeout=float((service.get("connectionDraining") or {}).get("drainingTimeoutSec", 0)),
         balance=_balance(service),
         outlier_detection=_outliers(service.get("outlierDetection")),
         health_check=health_check(check) if check else None,

@@ -70,7 +70,8 @@ def endpoints(
     is_healthy: Callable[[str], bool],
     distances: Distances,
 ) -> tuple[CoreEndpoint, ...]:
-    """What the core of a client region is given; groups whose scaler is 0 are drained, and are not among it.
+    """What the core of a client region is given. Groups whose scaler is 0 are drained: they get nothing new, what runs
+    there may take its time.
 
     An address that stands in several groups has the sum of its weights, in the best of its places.
     """
@@ -78,13 +79,15 @@ def endpoints(
         {
             (not group.preferred, distances.get((client, group.region), 0.0), group.region)
             for group in groups
-            if not shares.get(group.name)
+            if group.scaler > 0 and not shares.get(group.name)
         }
     )
     places: dict[str, tuple[int, int]] = {}
     """(priority, weight) by address."""
-    for group in groups:
+    for group in sorted(groups, key=lambda group: group.scaler <= 0):
         if group.scaler <= 0:
+            for address in group.addresses:
+                places.setdefault(address, (0, 0))
             continue
         share = shares.get(group.name, 0.0)
         able = sum(is_healthy(address) for address in group.addresses) or len(group.addresses)

@@ -40,6 +40,7 @@ def health_check(resource: Json) -> HealthCheck:
         expected_statuses=((200, 200),),
         interval=interval,
         no_traffic_interval=interval,
+        jitter_percent=0,
         timeout=float(resource["timeoutSec"]),
         unhealthy_threshold=resource["unhealthyThreshold"],
         healthy_threshold=resource["healthyThreshold"],

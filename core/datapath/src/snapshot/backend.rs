@@ -36,6 +36,7 @@ pub struct Backend {
     pub max_connections: usize,
     pub keepalive_time_ms: u64,
     pub keepalive_timeout_ms: u64,
+    pub drain_timeout_ms: Option<u64>,
     pub tls: Option<ClientSettings>,
 }
 
@@ -113,6 +114,7 @@ pub(super) fn compile_backend(backend: &document::Backend, path: &str, faults: &
         max_connections: backend.max_connections.max(1) as usize,
         keepalive_time_ms: backend.keepalive_time_ms,
         keepalive_timeout_ms: backend.keepalive_timeout_ms,
+        drain_timeout_ms: backend.drain_timeout_ms,
         tls,
     }
 }

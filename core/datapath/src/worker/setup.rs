@@ -178,10 +178,27 @@ impl Worker {
     }
 
     fn retire_all(&mut self, pool: u32, connections: Vec<u32>) {
+        let drain_timeout_ms = self.pools[pool as usize].backend.drain_timeout_ms;
         for connection in connections {
             self.retire(connection);
+            if let Some(timeout_ms) = drain_timeout_ms {
+                self.end_within(connection, timeout_ms);
+            }
         }
         self.drain_queue(pool);
+    }
+
+    /// A connection that was retired ends in so many milliseconds, if not earlier.
+    fn end_within(&mut self, slot: u32, timeout_ms: u64) {
+        let end_ms = self.clock.now_ms + timeout_ms;
+        match self.connections.get(slot) {
+            Some(_) if timeout_ms == 0 => self.close_connection(slot),
+            Some(connection) => {
+                connection.end_ms = end_ms;
+                self.arm_connection(slot, end_ms);
+            }
+            None => {}
+        }
     }
 
     pub(super) fn http2_config(&self) -> http2::Config {

@@ -30,6 +30,9 @@ pub struct Backend {
     pub keepalive_time_ms: u64,
     #[serde(default = "twenty_seconds")]
     pub keepalive_timeout_ms: u64,
+    /// What runs at an endpoint that is gone may run so long; absent: as long as it takes.
+    #[serde(default)]
+    pub drain_timeout_ms: Option<u64>,
     #[serde(default)]
     pub balance: Balance,
     /// An event is raised when so many calls of one endpoint in a row fail; 0 is off.

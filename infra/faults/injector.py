@@ -1,0 +1,81 @@
+"""Makes faults and undoes them, one at a time for each pod."""
+
+from __future__ import annotations
+
+import asyncio
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from infra.faults.actions import actions
+from infra.faults.kinds import FAULTS, HEAL
+from infra.faults.target import FaultError, PodTarget, select
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+
+class Faults:
+    """The faults of the pods that `pods` names at each moment.
+
+    A pod that was killed stays among them as it was, until `restart`, which is given its name, has started it anew.
+    What `restart` raises becomes part of a FaultError.
+    """
+
+    def __init__(self, pods: Callable[[], Sequence[PodTarget]], restart: Callable[[str], Awaitable[None]]) -> None:
+        self._pods = pods
+        self._actions = actions(restart)
+        self._active: dict[str, tuple[str, tuple[int, int]]] = {}
+        self._lock = asyncio.Lock()
+
+    async def inject(self, fault: str, where: str) -> list[str]:
+        """`where` is a region or a pod; returns a sentence for each pod. `heal` undoes whatever is active there.
+
+        FaultError: there is no such fault or place, or a pod has another fault (nothing was done then); or it did not
+        work for some pods, and the message tells what became of each.
+        """
+        if fault != HEAL and fault not in self._actions:
+            close = get_close_matches(fault, [*FAULTS, HEAL], n=1)
+            hint = f', did you mean "{close[0]}"?' if close else ":"
+            raise FaultError(f'there is no fault "{fault}"{hint} there are {", ".join(FAULTS)} and {HEAL}')
+        async with self._lock:
+            targets = select(list(self._pods()), where)
+            active = self.active()
+            if fault != HEAL:
+                _refuse_second(fault, targets, active)
+            work = [self._begin(fault, pod, active) if fault != HEAL else self._end(pod, active) for pod in targets]
+            outcomes = await asyncio.gather(*work, return_exceptions=True)
+        return _told(targets, outcomes)
+
+    def active(self) -> Mapping[str, str]:
+        """The fault of each pod that has one. A pod that was started anew has none."""
+        processes = {pod.name: pod.processes for pod in self._pods()}
+        return {name: fault for name, (fault, of) in self._active.items() if processes.get(name) == of}
+
+    async def _begin(self, fault: str, pod: PodTarget, active: Mapping[str, str]) -> str:
+        if pod.name in active:
+            return f"has the fault {fault} already"
+        said = await self._actions[fault].begin(pod)
+        self._active[pod.name] = fault, pod.processes
+        return said
+
+    async def _end(self, pod: PodTarget, active: Mapping[str, str]) -> str:
+        fault = active.get(pod.name)
+        if fault is None:
+            return "has no fault"
+        said = await self._actions[fault].end(pod)
+        del self._active[pod.name]
+        return said
+
+
+def _refuse_second(fault: str, targets: Sequence[PodTarget], active: Mapping[str, str]) -> None:
+    others = [f"{pod.name} ({active[pod.name]})" for pod in targets if active.get(pod.name, fault) != fault]
+    if others:
+        raise FaultError(f"a pod has one fault at a time; heal first: {', '.join(others)}")
+
+
+def _told(targets: Sequence[PodTarget], outcomes: Sequence[str | BaseException]) -> list[str]:
+    said = [f"{pod.name}: {outcome}" for pod, outcome in zip(targets, outcomes, strict=True)]
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise FaultError("; ".join(said)) from outcome
+    return said

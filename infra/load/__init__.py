@@ -1,0 +1,1 @@
+"""Paced calls of the sample app from several client regions, and what became of them."""
