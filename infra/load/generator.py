@@ -59,6 +59,7 @@ class Load:
 
     `failures` has every call that failed so far, in the order in which they ended, the first MAX_FAILURES of them;
     `sent`, `ok` and `failed` count all; `left_out` counts calls that were due while this process got no CPU time.
+    `last_answers` has the time of each pod's last answer (`time.monotonic`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,6 +71,7 @@ class Load:
         self._tallies = {region: Tally() for region in settings.targets}
         self._calls: set[asyncio.Task[None]] = set()
         self.failures: list[Failure] = []
+        self.last_answers: dict[str, float] = {}
         self.sent = self.ok = self.failed = self.left_out = 0
 
     async def __aenter__(self) -> Self:
@@ -115,7 +117,8 @@ class Load:
             self._fail(client.region, started, error)
             return
         self.ok += 1
-        self._tallies[client.region].answered(pod, time.monotonic() - started)
+        self.last_answers[pod] = time.monotonic()
+        self._tallies[client.region].answered(pod, self.last_answers[pod] - started)
 
     def _fail(self, region: str, started: float, error: grpc.aio.AioRpcError) -> None:
         code, message = error.code().name, error.details() or ""

@@ -60,6 +60,7 @@ def examples(state: WorldState, program: str, directory: Path) -> list[Example]:
             f"grpcurl -cacert {authority} -authority {state.host} -protoset {descriptors} {bearer} "
             f"""-d '{{"content":"hello"}}' {first.listen} {ECHO}/{METHODS[ECHO]}""",
         ),
+        Example("A token as these lines bring it.", f"{program} token{options}"),
         Example("Health needs no token: 200 while the apps serve.", f"{curl} {url}{HEALTH_PATH}"),
         Example("Which pods the load balancer holds for healthy.", f"curl -s {state.twin.url}/twin/v1/traffic"),
     ]

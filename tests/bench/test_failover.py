@@ -72,9 +72,14 @@ def test_one_retriable_failure_misses_the_goal_whenever_it_was(started: float) -
     assert found(HANG, outcome(failure(started, Kind.REFUSED)))[0] == ("1", False)
 
 
+def test_the_row_tells_when_traffic_had_moved() -> None:
+    outcomes = [Outcome.of(10, (), FAULT, HEALED, moved) for moved in (2.0, 3.5, 2.5)]
+    assert Trials(DRAIN, 0.0, tuple(outcomes)).row()[2] == "+2.50 / +3.50 s"
+
+
 def test_the_row_adds_up_and_shows_the_worst() -> None:
     trials = Trials(HANG, 30.0, (outcome(failure(101.0)), outcome(failure(102.5), failure(111.0, Kind.CONNECT))))
     row = trials.row()
     assert len(row) == len(HEAD)
-    assert row[1:] == ["30 s", "+1.75 / +2.50 s", "0", "2 deadline", "1 connect", "6,000"]
-    assert Trials(HANG, 0.0, (outcome(),)).row()[2:6] == ["none failed", "0", "0", "0"]
+    assert row[1:] == ["30 s", "-", "+1.75 / +2.50 s", "0", "2 deadline", "1 connect", "6,000"]
+    assert Trials(HANG, 0.0, (outcome(),)).row()[3:7] == ["none failed", "0", "0", "0"]

@@ -49,9 +49,11 @@ class Calls:
 
     async def end(self, number: int) -> None:
         if self.served:
-            task = self.served.pop(number % len(self.served))
-            self._ends[task].set()
+            self.end_now(number % len(self.served))
             await settle()
+
+    def end_now(self, number: int) -> None:
+        self._ends[self.served.pop(number)].set()
 
     async def give_up(self, number: int) -> None:
         everyone = self.waiting + self.served
@@ -110,6 +112,21 @@ async def test_a_capacity_that_shrinks_ends_no_call() -> None:
     for served in (2, 1, 1, 0):
         await calls.end(0)
         assert len(calls.served) == served
+
+
+async def test_a_call_that_is_given_up_when_its_turn_has_just_come_leaves_it_to_the_next() -> None:
+    controls = Controls()
+    controls.set(capacity=1)
+    calls = Calls(controls)
+    for _ in range(3):
+        await calls.come()
+    calls.end_now(0)
+    while controls.waiting == 2:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    next_one = calls.waiting.pop(0)
+    next_one.cancel()
+    await settle()
+    assert (len(calls.served), len(calls.waiting)) == (1, 0)
 
 
 @pytest.mark.looptime

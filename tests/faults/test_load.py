@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ async def sample_pod(name: str) -> AsyncIterator[str]:
 async def test_every_region_calls_as_often_and_pods_are_counted() -> None:
     async with sample_pod("echo-0") as first, sample_pod("echo-1") as second:
         targets = dict(zip(REGIONS, (first, second, second), strict=True))
+        started = time.monotonic()
         async with Load(settings(targets)) as load:
             await until(lambda: load.ok >= 60)
     assert load.sent == load.ok
@@ -67,6 +69,8 @@ async def test_every_region_calls_as_often_and_pods_are_counted() -> None:
     assert taken[REGIONS[0]].pods == {"echo-0": sent[0]}
     assert taken[REGIONS[1]].pods == {"echo-1": sent[1]}
     assert sum(tally.sent for tally in load.take().values()) == 0
+    assert started <= min(load.last_answers.values())
+    assert set(load.last_answers) == {"echo-0", "echo-1"}
 
 
 async def failed(targets: dict[str, str], **rest: Any) -> Load:

@@ -49,6 +49,17 @@ connection.sendall(b"b")
 connection.recv(1)
 """
 
+LATE_SERVER = """
+import signal, socket
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+signal.sigwait({signal.SIGUSR1})
+connection, _ = listener.accept()
+connection.sendall(connection.recv(1))
+connection.recv(1)
+"""
+
 DEAF_SERVER = """
 import socket, time
 listener = socket.create_server(("127.0.0.1", 0))
@@ -133,6 +144,21 @@ async def test_what_the_pod_sends_is_lost_as_well(tmp_path: Path) -> None:
         assert await stalls(answer)
         await partition.mend(pod)
         assert await answer == b"b"
+        writer.close()
+
+
+async def test_a_connection_that_waits_to_be_accepted_is_cut_when_it_is(tmp_path: Path) -> None:
+    async with server(LATE_SERVER, tmp_path) as (pod, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        cutting = asyncio.create_task(partition.cut(pod))
+        assert await stalls(cutting)
+        os.kill(pod.gateway, signal.SIGUSR1)
+        assert await cutting == 1
+        answer = asyncio.create_task(reader.read(1))
+        writer.write(b"x")
+        assert await stalls(answer)
+        await partition.mend(pod)
+        assert await answer == b"x"
         writer.close()
 
 

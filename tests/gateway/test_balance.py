@@ -135,6 +135,29 @@ async def test_who_does_not_serve_gets_nothing_new(workers: int) -> None:
         assert await made.call(30) == [10, 10, 10]
 
 
+async def test_who_was_ill_gets_another_connection_and_what_ran_on_the_old_one_goes_on() -> None:
+    async with world({}, {}, priorities=PANICS_NEVER) as made:
+        await connected(made, 2)
+        ill = made.servers[0]
+        stream = made.client.bidi(timeout=60)
+        other = made.client.bidi(timeout=60)
+        for one in (stream, other):
+            await one.write(b"1")
+            assert await one.read() == b"1"
+        before = {call.peer for call in ill.calls}
+        made.set_health("unhealthy", "healthy")
+        await made.call(4)
+        for one in (stream, other):
+            await one.write(b"2")
+            assert await one.read() == b"2"
+        made.set_health("healthy", "healthy")
+        while await made.call(1) != [1, 0]:
+            pass
+        assert ill.calls[-1].peer not in before
+        for one in (stream, other):
+            await one.done_writing()
+
+
 async def test_with_too_few_healthy_ones_health_is_ignored() -> None:
     async with world({}, {}, {}) as made:
         await connected(made, 3)

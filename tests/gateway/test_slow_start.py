@@ -48,5 +48,6 @@ async def test_who_serves_again_gets_a_tenth_at_first() -> None:
         made.set_health("healthy", "healthy", "unhealthy")
         await until("the first two", lambda: shown(made)[:2] == [0.1, 0.1])
         made.set_health("healthy", "healthy", "healthy")
-        await until("all of them", lambda: shown(made) == [0.1, 0.1, 0.1])
+        await connected(made, 4)
+        assert shown(made) == [0.1, 0.1, 0.1]
         assert await made.call(30) == [10, 10, 10]

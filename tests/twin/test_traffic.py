@@ -175,6 +175,20 @@ async def test_a_chain_that_is_taken_down_listens_no_more(
         await asyncio.open_connection(host, int(port))
 
 
+async def test_an_app_that_says_not_serving_is_left_after_the_threshold(
+    balancer: Balancer, pods: dict[str, list[GrpcBackend]], caplog: pytest.LogCaptureFixture
+) -> None:
+    await balancer.make(addresses(pods))
+    clients = await callers(balancer)
+    await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
+    calls = asyncio.create_task(clients[US](600, pace=0.005))
+    pods[US][0].set_serving(False)
+    await balancer.healthy({US: 1, EUROPE: 2, ASIA: 2})
+    assert "2 probes in a row failed" in caplog.text
+    assert set(await calls) == {f"{US}/0", f"{US}/1"}
+    assert set(await clients[US](4)) == {f"{US}/1"}
+
+
 async def test_a_drained_region_loses_no_call(balancer: Balancer, pods: dict[str, list[GrpcBackend]]) -> None:
     await balancer.make(addresses(pods))
     clients = await callers(balancer)

@@ -117,6 +117,10 @@ def test_every_algorithm_of_the_issuer_is_verified(algorithm: str, world: Runnin
     assert world.call(REVERSE, world.run("token", "--alg", algorithm))[0] == "olleh"
 
 
+def test_the_line_that_prints_a_token_works(world: Running) -> None:
+    assert world.call(ECHO, world.paste("A token as").strip())[0] == "hello"
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "message"),
     [

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.balance.book import HealthBook
-from gateway.balance.checks import Checks
+from gateway.balance.checks import Checks, Found
 from gateway.balance.outliers import Outliers
 from gateway.configuration.model import GatewayConfig
 from gateway.core import CoreEndpoint, CoreFactory, EndpointLost, LogLine, NativeProbing, OutlierSeen, read_event
 from gateway.snapshot import compile_checks
-from healthcheck.state import Verdict
+from healthcheck.state import Observation, Outcome, Verdict
 from infra.twin.front_end.chain import Certificate, Chain
 from infra.twin.front_end.configuration import LISTENER, configuration, snapshot
 
@@ -45,7 +45,7 @@ class Edge:
         self._core = open_core(1)
         self._book = HealthBook(self._core, self._addresses)
         self._outliers = Outliers(self._core, self._book, self._addresses)
-        self._checks = Checks(self._book.observe, self._core.ended_calls, NativeProbing())
+        self._checks = Checks(self._observe, self._core.ended_calls, NativeProbing())
         self._served: dict[str, tuple[CoreEndpoint, ...]] = {}
         self._checked: frozenset[str] = frozenset()
         self._generation = 0
@@ -80,7 +80,7 @@ class Edge:
             self._checks.abandon()
             self._book.abandon()
             raise
-        found = self._checks.commit()
+        found = _counted(self._checks.commit())
         self._applied = (config, chain.certificates)
         self._served = dict(endpoints)
         self._checked = frozenset(known.name for known in config.backends if known.health_check is not None)
@@ -141,6 +141,9 @@ class Edge:
         self._checks.aclose()
         await asyncio.to_thread(self._core.stop)
 
+    def _observe(self, found: Sequence[Found]) -> None:
+        self._book.observe(_counted(found))
+
     def _addresses(self, service: str) -> tuple[str, ...]:
         return tuple(address for address, *_ in self._served.get(service, ()))
 
@@ -153,3 +156,15 @@ class Edge:
                     log.log(logging.getLevelNamesMapping().get(severity, logging.WARNING), "%s", message)
                 case EndpointLost():
                     pass
+
+
+_SAID = (Outcome.NOT_SERVING, Outcome.SERVICE_UNKNOWN)
+
+
+def _counted(found: Sequence[Found]) -> list[Found]:
+    """Google's probers count every answer but a good one to the threshold, an app's own word too."""
+    return [(service, address, tuple(_count(one) for one in seen)) for service, address, seen in found]
+
+
+def _count(seen: Observation) -> Observation:
+    return replace(seen, outcome=Outcome.CALL_FAILED) if seen.outcome in _SAID else seen

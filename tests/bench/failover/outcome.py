@@ -16,7 +16,8 @@ class Outcome:
     `seconds`: when the last call that failed began, after the fault; None if none failed. It counts calls that began
     before the fault as well, with a negative time: they were under way. `retriable` are failures of calls that nobody
     had worked on, `others` all else, both by kind, from the fault until it was healed; `healing` those of calls that
-    began while it was healed.
+    began while it was healed. `moved`: when the last answer came from what was lost, after the fault; None if that is
+    no question.
     """
 
     sent: int
@@ -24,9 +25,10 @@ class Outcome:
     retriable: dict[str, int]
     others: dict[str, int]
     healing: dict[str, int]
+    moved: float | None = None
 
     @staticmethod
-    def of(sent: int, failures: Sequence[Failure], fault: float, healed: float) -> Outcome:
+    def of(sent: int, failures: Sequence[Failure], fault: float, healed: float, moved: float | None = None) -> Outcome:
         """`fault` and `healed`: when each began, in seconds of the failures' clock.
 
         ValueError: a call failed before the fault, so that nothing can be said.
@@ -43,6 +45,7 @@ class Outcome:
             retriable=_kinds(failure for failure in during if failure.kind.retriable),
             others=_kinds(failure for failure in during if not failure.kind.retriable),
             healing=_kinds(failure for failure in failures if failure.started >= healed),
+            moved=moved,
         )
 
     @property

@@ -32,6 +32,8 @@ AFTER_SECONDS = 8.0
 """More than twice as long as the checks take to find a dead pod."""
 CALM_SECONDS = 3.0
 """After the region has its calls again: longer than the last of the others may take."""
+STILL_SECONDS = 1.0
+"""A hundred calls of the region's own clients are due in that time."""
 RECOVERY_SECONDS = 60.0
 PROPAGATIONS = (0.0, 30.0)
 REPETITIONS = {0.0: 3, 30.0: 1}
@@ -42,11 +44,13 @@ def main() -> None:
     options = _options()
     scenarios = [one for one in SCENARIOS if not options.only or one.name in options.only]
     repetitions = {delay: 1 if options.quick else REPETITIONS.get(delay, 1) for delay in options.propagation}
-    say = Console(stderr=True, highlight=False).print
+    progress = Console(stderr=True, highlight=False)
     trials: list[Trials] = []
     try:
         for propagation, times in repetitions.items():
-            trials += asyncio.run(rehearse(scenarios, propagation, times, say))
+            trials += asyncio.run(
+                rehearse(scenarios, propagation, times, lambda text: progress.print(text, soft_wrap=True))
+            )
     except BenchError as error:
         raise SystemExit(f"failover: {error}") from error
     report = _report(trials, repetitions)
@@ -89,15 +93,29 @@ async def _trial(world: World, scenario: Scenario, propagation: float) -> Outcom
         await scenario.begin(world)
         await asyncio.sleep(delay + AFTER_SECONDS)
         healed = time.monotonic()
+        moved = _moved(load, scenario, fault, healed)
         await scenario.end(world)
         await _recovery(load, scenario, delay + RECOVERY_SECONDS)
         await asyncio.sleep(CALM_SECONDS)
     if load.left_out:
         raise BenchError(f"{scenario.title}: this machine was too busy to send {load.left_out} calls in time")
     try:
-        return Outcome.of(load.sent, load.failures, fault, healed)
+        return Outcome.of(load.sent, load.failures, fault, healed, moved)
     except ValueError as error:
         raise BenchError(f"{scenario.title}: {error}") from None
+
+
+def _moved(load: Load, scenario: Scenario, fault: float, now: float) -> float | None:
+    """When the last answer came from what was lost. BenchError: it still answers, so that nothing was rehearsed."""
+    if not scenario.lost:
+        return None
+    answers = [when for pod, when in load.last_answers.items() if scenario.lost in (pod, pod.partition("/")[0])]
+    if not answers:
+        raise BenchError(f"{scenario.title}: no call was answered by {scenario.lost} before the fault")
+    last = max(answers)
+    if now - last < STILL_SECONDS:
+        raise BenchError(f"{scenario.title}: {scenario.lost} still answers {now - fault:.0f} s after the fault")
+    return last - fault
 
 
 async def _recovery(load: Load, scenario: Scenario, seconds: float) -> None:

@@ -28,13 +28,15 @@ class World(Protocol):
 class Scenario:
     """`begin` makes the fault and `end` undoes it. `propagates`: traffic follows later, as it is a change in the API.
 
-    `within`: seconds until the last call that fails begins, at most; None for no such goal. `free`: no call may fail.
+    `lost`: the region or pod that may get no calls in the end; "" if all do. `within`: seconds until the last call that
+    fails begins, at most; None for no such goal. `free`: no call may fail.
     """
 
     name: str
     title: str
     begin: Callable[[World], Awaitable[object]]
     end: Callable[[World], Awaitable[object]]
+    lost: str = REGION
     within: float | None = None
     free: bool = False
     propagates: bool = False
@@ -57,8 +59,16 @@ SCENARIOS = (
     Scenario("hang", "region hung (SIGSTOP)", _fault(kinds.HANG), _heal, within=NOTICED_SECONDS),
     Scenario("not-serving", "region NOT_SERVING", _fault(kinds.NOT_SERVING), _heal, free=True),
     Scenario("partition", "region cut off (packets dropped)", _fault(kinds.PARTITION), _heal, within=NOTICED_SECONDS),
-    Scenario("kill-one", "one pod of two killed", _fault(kinds.KILL, POD), _heal),
-    Scenario("roll", "roll-out, pod by pod", lambda world: world.roll(REGION), _nothing, free=True, propagates=True),
+    Scenario("kill-one", "one pod of two killed", _fault(kinds.KILL, POD), _heal, lost=POD),
+    Scenario(
+        "roll",
+        "roll-out, pod by pod",
+        lambda world: world.roll(REGION),
+        _nothing,
+        lost="",
+        free=True,
+        propagates=True,
+    ),
     Scenario(
         "drain",
         "drained by capacityScaler 0",

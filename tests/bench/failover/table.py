@@ -15,7 +15,8 @@ from tests.bench.goals import Verdict
 HEAD = [
     "fault",
     "propagation",
-    "last failing call began: median / worst",
+    "last answer from there",
+    "last failing call began",
     "failed, retriable",
     "failed, in flight on dead connections",
     "failed while healing",
@@ -32,11 +33,11 @@ class Trials:
     outcomes: tuple[Outcome, ...]
 
     def row(self) -> list[str]:
-        seconds = [outcome.seconds for outcome in self.outcomes if outcome.seconds is not None]
         return [
             self.scenario.title,
             f"{self.propagation:g} s",
-            f"{statistics.median(seconds):+.2f} / {max(seconds):+.2f} s" if seconds else "none failed",
+            _middle_and_worst(outcome.moved for outcome in self.outcomes) or "-",
+            _middle_and_worst(outcome.seconds for outcome in self.outcomes) or "none failed",
             _counts(outcome.retriable for outcome in self.outcomes),
             _counts(outcome.others for outcome in self.outcomes),
             _counts(outcome.healing for outcome in self.outcomes),
@@ -63,6 +64,12 @@ def verdicts(trials: Sequence[Trials]) -> Iterator[Verdict]:
             yield Verdict(
                 f"last failing call: {subject}", "", f"<= {each.scenario.within:g} s", f"{each.worst:.2f} s", reached
             )
+
+
+def _middle_and_worst(values: Iterable[float | None]) -> str:
+    """Of those that there are; "" for none."""
+    seconds = [value for value in values if value is not None]
+    return f"{statistics.median(seconds):+.2f} / {max(seconds):+.2f} s" if seconds else ""
 
 
 def _healing(outcome: Outcome) -> int:

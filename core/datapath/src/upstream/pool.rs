@@ -270,7 +270,11 @@ impl Pool {
     }
 
     /// Takes what is known of some endpoints. One that turns better begins slowly.
-    pub(crate) fn set_health(&mut self, states: &[(Address, Health)], now_ms: u64) {
+    ///
+    /// Returns the connections of those that turned unhealthy: after an outage of the network they would go on waiting for
+    /// packets to be sent again long after new ones work.
+    pub(crate) fn set_health(&mut self, states: &[(Address, Health)], now_ms: u64) -> Vec<u32> {
+        let mut ill = Vec::new();
         for (address, health) in states {
             if let Some(&at) = self.places.get(address)
                 && self.endpoints[at as usize].health != *health
@@ -280,9 +284,13 @@ impl Pool {
                     endpoint.since_ms = now_ms;
                 }
                 endpoint.health = *health;
+                if *health == Health::Unhealthy {
+                    ill.extend_from_slice(&endpoint.connections);
+                }
                 self.due_ms = 0;
             }
         }
+        ill
     }
 
     /// An endpoint that discovery reports was lost; whether to tell of it.

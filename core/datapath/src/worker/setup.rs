@@ -160,7 +160,10 @@ impl Worker {
 
     pub(super) fn set_health(&mut self, backend: &str, states: &[(Address, Health)]) {
         if let Some(at) = self.pools.iter().position(|pool| pool.backend.name == backend) {
-            self.pools[at].set_health(states, self.clock.now_ms);
+            let ill = self.pools[at].set_health(states, self.clock.now_ms);
+            for connection in ill {
+                self.retire(connection);
+            }
             self.drain_queue(at as u32);
         }
     }
