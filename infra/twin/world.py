@@ -22,7 +22,7 @@ class Endpoint:
     instance: str = ""
 
     def json(self) -> Json:
-        """As the API writes it, but for the instance's URL."""
+        """As groups list it."""
         written: Json = {"ipAddress": self.ip_address, "port": self.port}
         return {**written, "instance": self.instance} if self.instance else written
 

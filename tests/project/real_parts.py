@@ -34,7 +34,8 @@ KUBERNETES_TIMEOUT = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`program` is what PATH must offer; it comes from a Debian `package` or a Go `module` (path@version).
+    """`program` is what PATH must offer; it comes from a Debian `package` or a Go `module` (path@version), or is
+    somebody else's to install.
 
     `replacing`: the module replaces some of those it depends on, which `go install` refuses to do.
     """
@@ -72,6 +73,14 @@ PARTS = (
         replacing=True,
     ),
     Part("grpcurl", "the lines that `tidegate up` prints", module="github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"),
+    Part(
+        # 4.9 of February 2022, the newest that the module proxy holds.
+        "terraform-provider-google",
+        "a load balancer in the twin by Terraform",
+        module="github.com/hashicorp/terraform-provider-google@v1.20.1-0.20220201002249-bc5fcb3c89a5",
+    ),
+    Part("terraform", "a load balancer in the twin by Terraform"),
+    Part("gcloud", "a load balancer in the twin by gcloud"),
     Part("kube-apiserver", "EndpointSlices, Services and RBAC", module=f"{KUBERNETES}/cmd/kube-apiserver@v1.34.2"),
 )
 
@@ -107,6 +116,8 @@ def obtain(part: Part, apt: Apt) -> str:
     """Installs or builds the part. Raises Absent."""
     if part.package:
         apt.install(part.package)
+    elif not part.module:
+        raise Absent("neither Debian nor the Go module proxy has it; where it is installed it is used")
     elif part.module.startswith(KUBERNETES):
         build_kubernetes(part)
     else:

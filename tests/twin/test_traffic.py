@@ -149,7 +149,7 @@ async def test_a_group_takes_what_is_attached_and_leaves_what_is_detached(
     balancer: Balancer, pods: dict[str, list[GrpcBackend]]
 ) -> None:
     first, second = addresses(pods)[US]
-    await balancer.make({US: [first]})
+    await balancer.make({US: [first]}, {"connectionDraining": {"drainingTimeoutSec": 30}})
     clients = await callers(balancer)
     await balancer.healthy({US: 1})
     calls = asyncio.create_task(clients[US](300, pace=0.005))

@@ -80,9 +80,7 @@ class OtherMethods:
         checked = self._mutations.read(call.method.request or "", call.body())
         members = self._engine.world.endpoints.get(key, {})
         health = self._health(key, None) if checked.value.get("healthStatus") == "SHOW" else {}
-        items = [
-            {"id": str(at), "name": str(at), **self._member(key, endpoint, call)} for at, endpoint in enumerate(members)
-        ]
+        items = [{"id": str(at), "name": str(at), **endpoint.json()} for at, endpoint in enumerate(members)]
         found, token = listing.page(items, call.request.query)
         states = dict(zip((item["id"] for item in items), members, strict=True))
         entries = []
@@ -99,12 +97,6 @@ class OtherMethods:
             body["nextPageToken"] = token
         return answer_with(body, checked)
 
-    def _member(self, group: Key, endpoint: Endpoint, call: Call) -> Json:
-        written = endpoint.json()
-        if endpoint.instance:
-            written["instance"] = call.url(Key(group.project, group.scope, "instances", endpoint.instance))
-        return written
-
     def health(self, call: Call) -> Answer:
         key = call.key("backendServices")
         service = self._mutations.existing(key)
@@ -119,7 +111,7 @@ class OtherMethods:
         body: Json = {"kind": "compute#backendServiceGroupHealth"}
         entries = [
             {"ipAddress": endpoint.ip_address, "port": endpoint.port, "healthState": state}
-            | ({"instance": self._member(group, endpoint, call)["instance"]} if endpoint.instance else {})
+            | ({"instance": call.url(_instance(group, endpoint))} if endpoint.instance else {})
             for endpoint, state in states.items()
             if state in ("HEALTHY", "UNHEALTHY")
         ]
@@ -205,6 +197,11 @@ class OtherMethods:
     def project(self, call: Call) -> Answer:
         body = {"kind": "compute#project", "id": "1", "name": call.project, "defaultNetworkTier": "PREMIUM"}
         return answer_with({**body, "selfLink": call.url(f"projects/{call.project}")})
+
+
+def _instance(group: Key, endpoint: Endpoint) -> Key:
+    """Health names an instance by its URL; groups list it by its name alone."""
+    return Key(group.project, group.scope, "instances", endpoint.instance)
 
 
 def not_a_method(path: str) -> Refused:
