@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ from infra.twin.places import Places
 from infra.twin.quota import ReadQuota
 from infra.twin.server import TwinServer
 from infra.twin.store import Store
+
+log = logging.getLogger("tidegate.twin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ async def twin(options: TwinOptions) -> AsyncIterator[str]:
         server = TwinServer(api, engine, store, ReadQuota(options.reads), tokens, options.project, front_end)
         address = await server.start(options.host, options.port)
         tasks = (asyncio.create_task(_end_operations(engine)), asyncio.create_task(front_end.run()))
+        for task in tasks:
+            task.add_done_callback(_say_why)
         try:
             yield address
         finally:
@@ -64,6 +69,11 @@ async def twin(options: TwinOptions) -> AsyncIterator[str]:
                     raise outcome
     finally:
         store.close()
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("A part of the twin has failed; start it again.", exc_info=task.exception())
 
 
 async def _end_operations(engine: Engine) -> None:

@@ -35,6 +35,7 @@ _PORTS = {
 _HOSTS = {"host": _one("host", "a", "b"), "requestPath": _one("requestPath", "/a", "/b")}
 _SERVICE_NAME = {"grpcServiceName": _one("grpcServiceName", "a", "b")}
 _WHERE = _one("service", SERVICE, OTHER)
+_LABELS = {"filterMatchCriteria": "MATCH_ALL", "filterLabels": [{"name": "a", "value": "b"}]}
 _DEFAULT = _one("defaultService", SERVICE, OTHER)
 
 
@@ -114,7 +115,11 @@ HONOURED: Mapping[str, Mapping[str, Values]] = {
         "fullPathMatch": Values(
             {"prefixMatch": None, "fullPathMatch": "/a"}, {"prefixMatch": None, "fullPathMatch": "/b"}
         ),
+        "metadataFilters": _one("metadataFilters", None, [_LABELS]),
+        "pathTemplateMatch": _one("pathTemplateMatch", None, "/{a}"),
         "prefixMatch": _one("prefixMatch", "/a", "/b"),
+        "queryParameterMatches": _one("queryParameterMatches", None, [{"name": "a", "presentMatch": True}]),
+        "regexMatch": _one("regexMatch", None, "/a.*"),
     },
     "HttpHeaderMatch": {
         "exactMatch": _one("exactMatch", "a", "b"),
@@ -122,6 +127,9 @@ HONOURED: Mapping[str, Mapping[str, Values]] = {
         "invertMatch": _one("invertMatch", None, True),
         "prefixMatch": Values({"exactMatch": None, "prefixMatch": "a"}, {"exactMatch": None, "prefixMatch": "b"}),
         "presentMatch": Values({"exactMatch": None, "presentMatch": True}, {"exactMatch": None, "presentMatch": False}),
+        "rangeMatch": _one("rangeMatch", None, {"rangeStart": "1", "rangeEnd": "5"}),
+        "regexMatch": _one("regexMatch", None, "a.*"),
+        "suffixMatch": _one("suffixMatch", None, "a"),
     },
     "HttpRedirectAction": {
         "hostRedirect": _one("hostRedirect", "a.example", "b.example"),

@@ -86,3 +86,21 @@ def test_what_is_not_honoured_is_named() -> None:
     action = {"urlRewrite": {"hostRewrite": "x"}, "weightedBackendServices": [{"backendService": "a", "weight": 1}]}
     (route,) = routes({"name": "map", "defaultRouteAction": action})
     assert route.ignored == ("routeAction.urlRewrite",)
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"prefixMatch": "/", "queryParameterMatches": [{"name": "canary", "presentMatch": True}]},
+        {"regexMatch": "/v[0-9]/.*"},
+        {"prefixMatch": "/", "headerMatches": [{"headerName": "x-canary", "suffixMatch": "yes"}]},
+    ],
+)
+def test_a_rule_with_a_condition_that_is_not_known_takes_nothing(match: dict[str, Any]) -> None:
+    rule = {"priority": 1, "matchRules": [match], "service": "canary"}
+    matcher = {"name": "m", "routeRules": [rule], "defaultService": "usual"}
+    hosts = [{"hosts": ["*"], "pathMatcher": "m"}]
+    canary, usual, _ = routes({"name": "map", "hostRules": hosts, "pathMatchers": [matcher], "defaultService": "usual"})
+    assert (canary.takes, canary.services) == (False, (("canary", 1),))
+    assert canary.ignored
+    assert (usual.takes, usual.services) == (True, (("usual", 1),))

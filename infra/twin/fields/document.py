@@ -43,8 +43,8 @@ in it are ignored, and refused with `--strict`.
 What to keep in mind:
 
 - Traffic to backends is HTTP/2, whatever the protocol of the service.
-- A URL map's conditions that the twin does not know are as if they were not there. `GET /twin/v1/listeners` names
-  those of each rule under `ignored`.
+- A rule of a URL map with a condition that the twin does not know takes no request, rather than every one.
+  `GET /twin/v1/listeners` names such conditions under `ignored`.
 - No headers are added or taken away, no cookies made, nothing is cached, compressed, mirrored or rewritten, and
   everyone is let in.
 """

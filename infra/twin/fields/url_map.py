@@ -6,7 +6,7 @@ from infra.twin.fields.table import FINGERPRINT, NAMED, SERVER, Table, plain
 
 _NO_HEADERS = "no header is added or removed"
 _NO_PAGES = "errors are answered as they are"
-_WITHOUT = "the rule matches as if it were not there"
+_NEVER = "the twin cannot compare it: a rule with one takes no request"
 
 URL_MAP = Table(
     "UrlMap",
@@ -62,20 +62,24 @@ PARTS = (
     Table(
         "HttpRouteRuleMatch",
         "one of these has to match",
-        honoured=plain("fullPathMatch headerMatches prefixMatch"),
-        stored={
-            "ignoreCase": "paths are compared as they are",
-            "metadataFilters": _WITHOUT,
-            "pathTemplateMatch": _WITHOUT,
-            "queryParameterMatches": _WITHOUT,
-            "regexMatch": _WITHOUT,
+        honoured={
+            **plain("fullPathMatch headerMatches prefixMatch"),
+            "metadataFilters": _NEVER,
+            "pathTemplateMatch": _NEVER,
+            "queryParameterMatches": _NEVER,
+            "regexMatch": _NEVER,
         },
+        stored={"ignoreCase": "paths are compared as they are"},
     ),
     Table(
         "HttpHeaderMatch",
         "all of these have to match",
-        honoured=plain("exactMatch headerName invertMatch prefixMatch presentMatch"),
-        stored={"rangeMatch": _WITHOUT, "regexMatch": _WITHOUT, "suffixMatch": _WITHOUT},
+        honoured={
+            **plain("exactMatch headerName invertMatch prefixMatch presentMatch"),
+            "rangeMatch": _NEVER,
+            "regexMatch": _NEVER,
+            "suffixMatch": _NEVER,
+        },
     ),
     Table(
         "HttpRedirectAction",

@@ -30,7 +30,7 @@ def configuration(chain: Chain, listen: str, access_log: str) -> GatewayConfig:
     return GatewayConfig(
         listeners=(Listener(LISTENER, listen, _tls(chain.certificates)),),
         backends=tuple(backend(service.name, service.resource, service.check) for service in chain.services),
-        routes=tuple(_route(forward, limits) for forward in chain.routes),
+        routes=tuple(_route(forward, limits) for forward in chain.routes if forward.takes),
         access_log=AccessLog(access_log if logged else ""),
         admin=Admin(0),
         workers=1,

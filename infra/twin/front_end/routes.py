@@ -29,6 +29,8 @@ class Forward:
     services: tuple[tuple[str, int], ...] = ()
     redirect: Redirect | None = None
     timeout: float | None = None
+    takes: bool = True
+    """False: it has a condition that the twin cannot compare, so that it takes nothing: better than everything."""
     ignored: tuple[str, ...] = field(default=(), compare=False)
     """Places of what the twin keeps and does not honour."""
 
@@ -74,10 +76,14 @@ def _of_matcher(matcher: Json) -> Iterator[Forward]:
 
 def _matching(base: Forward, match: Json) -> Forward:
     known = ("prefixMatch", "fullPathMatch", "headerMatches", "ignoreCase")
-    ignored = [f"matchRules.{name}" for name in match if name not in known or (name == "ignoreCase" and match[name])]
+    unknown = [f"matchRules.{name}" for name in match if name not in known and match[name]]
+    ignored = ["matchRules.ignoreCase"] if match.get("ignoreCase") else []
     headers = []
     for header in match.get("headerMatches", ()):
-        if {"exactMatch", "prefixMatch", "presentMatch"} & set(header):
+        foreign = {"regexMatch", "rangeMatch", "suffixMatch"} & set(header)
+        if foreign:
+            unknown += (f"headerMatches.{header.get('headerName')}.{name}" for name in sorted(foreign))
+        else:
             headers.append(
                 HeaderMatch(
                     header["headerName"].lower(),
@@ -86,14 +92,13 @@ def _matching(base: Forward, match: Json) -> Forward:
                     bool(header.get("invertMatch", False)) != (header.get("presentMatch") is False),
                 )
             )
-        else:
-            ignored.append(f"headerMatches.{header.get('headerName')}")
     return replace(
         base,
         path=match.get("fullPathMatch") or None,
         path_prefix=match.get("prefixMatch") or None,
         headers=tuple(headers),
-        ignored=(*base.ignored, *ignored),
+        takes=not unknown,
+        ignored=(*base.ignored, *ignored, *unknown),
     )
 
 
