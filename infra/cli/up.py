@@ -74,7 +74,8 @@ def _view(output: str) -> View:
         return PlainLines()
     from rich.console import Console
 
-    return LiveTable(Console())
+    console = Console()
+    return PlainLines() if console.is_dumb_terminal else LiveTable(console)
 
 
 def _ready(state: WorldState, directory: Path, output: str) -> None:

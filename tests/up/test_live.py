@@ -16,7 +16,10 @@ POD = PodRow("us-central1/0", "us-central1", "not ready", "UNHEALTHY", 12.5, 0.5
 PICTURE = Picture((POD,), (ClientRow("us-central1", ClientLoad(100.0, 90.0, 10.0, {"asia-east1": 90.0}, 1.0, None)),))
 
 
-def test_a_terminal_gets_tables_and_what_is_told_between_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_gets_tables_and_what_is_told_between_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     output = io.StringIO()
     with LiveTable(Console(file=output, force_terminal=True, width=120, color_system=None)) as view:
         view.tell("starting")
