@@ -1,4 +1,8 @@
-"""10,000 endpoints in etcd of which 1,000 a second change, beside the same load without changes."""
+"""10,000 endpoints in etcd of which 1,000 a second change, beside the same load while as many others change.
+
+etcd and who writes to it share a CPU with the driver and the backend, and that alone moves the driver's p99. So the
+rounds without changes have the same writing as the others, of keys that the gateway does not watch.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,8 @@ CONNECTIONS = 16
 SECONDS, QUICK_SECONDS = 8.0, 4.0
 ROUNDS, QUICK_ROUNDS = 3, 1
 PREFIX = "bench/app"
+ASIDE = "bench/aside"
+"""Nobody watches it."""
 MOST_OPERATIONS = 100
 """Of a transaction; etcd's own limit is 128."""
 UNMOVED = 1.1
@@ -75,12 +81,12 @@ def report(where: Stage) -> Report:
     ratio = middle(changing, "p99") / middle(quiet, "p99")
     failed = sum(one.failed for one in rounds)
     return Report(
-        title=f"{ENDPOINTS:,} endpoints, {CHANGES_PER_SECOND:,} changes a second through etcd, and the same without",
+        title=f"{ENDPOINTS:,} endpoints, {CHANGES_PER_SECOND:,} changes a second in etcd: of these, or of others",
         head=["", "failed", "p50", "p99", "changes a second", "CPU of Python", "CPU of the workers"],
-        rows=[row("no changes", quiet), row("changes", changing)],
+        rows=[row("others change", quiet), row("these change", changing)],
         verdicts=[
             Verdict("failed calls", "", "0", str(failed), failed == 0),
-            Verdict("p99 with changes", "p99 without", f"<= {UNMOVED:g}", f"{ratio:.2f}", ratio <= UNMOVED),
+            Verdict("p99 while these change", "while others do", f"<= {UNMOVED:g}", f"{ratio:.2f}", ratio <= UNMOVED),
         ],
         notes=["A changed endpoint left the set or came into it; the first call to one that came opens a connection."],
         versions={"Tidegate": Tidegate(where.tidegate).version()},
@@ -118,9 +124,11 @@ def measure(where: Stage) -> Iterator[Round]:
         stack.enter_context(backend(where.backend, port, admin, host="0.0.0.0", cpus=where.load_cpus))
         with affinity(where.load_cpus):
             etcd = stack.enter_context(EtcdServer(where.folder("etcd"), ("--unsafe-no-fsync",)))
-        registry = Registry(etcd.address, endpoints(ENDPOINTS + SPARE, port))
-        stack.callback(registry.close)
-        registry.fill(ENDPOINTS)
+        places = endpoints(ENDPOINTS + SPARE, port)
+        registry, aside = (Registry(etcd.address, prefix, places) for prefix in (PREFIX, ASIDE))
+        for filled in (registry, aside):
+            stack.callback(filled.close)
+            filled.fill(ENDPOINTS)
         folder = where.folder("churn")
         app = {"name": "app", "targets": [f"etcd:///{PREFIX}?endpoints={etcd.address}"]}
         document = gateway_file(listen, app)
@@ -128,12 +136,12 @@ def measure(where: Stage) -> Iterator[Round]:
         process = stack.enter_context(listening(command, listen, folder / "log", cpus=where.proxy_cpus))
         await_endpoints(document["spec"]["admin"]["port"])
         for number, changing in itertools.product(range(ROUNDS if not where.quick else QUICK_ROUNDS), (False, True)):
-            one = measure_round(where, process.pid, listen, admin, registry if changing else None)
+            one = measure_round(where, process.pid, listen, admin, registry if changing else aside, changing)
             where.say(f"{number + 1}: {'changes' if changing else 'quiet'}: {one.failed} failed, p99 {one.p99:.0f} us")
             yield one
 
 
-def measure_round(where: Stage, pid: int, listen: int, admin: int, registry: Registry | None) -> Round:
+def measure_round(where: Stage, pid: int, listen: int, admin: int, registry: Registry, changing: bool) -> Round:
     seconds = QUICK_SECONDS if where.quick else SECONDS
     load = Load(
         connections=CONNECTIONS,
@@ -149,15 +157,14 @@ def measure_round(where: Stage, pid: int, listen: int, admin: int, registry: Reg
         def before(_driver: int) -> None:
             reset(admin)
             moments.append((time.monotonic(), *kernel.main_and_other_threads(pid)))
-            if registry is not None:
-                changes.enter_context(registry.changing())
+            changes.enter_context(registry.changing())
 
         def after(_driver: int) -> None:
             moments.append((time.monotonic(), *kernel.main_and_other_threads(pid)))
 
-        made_before = registry.made if registry else 0
+        made_before = registry.made
         outcome = drive(where.driver, load, listen, cpus=where.load_cpus, before=before, after=after)
-        made = registry.made - made_before if registry else 0
+        made = registry.made - made_before
     if outcome.warm_up_failed:
         raise BenchError(f"{outcome.warm_up_failed} warm-up calls failed")
     served = addresses(admin)
@@ -165,7 +172,7 @@ def measure_round(where: Stage, pid: int, listen: int, admin: int, registry: Reg
     (began, python, core), (ended, python_after, core_after) = moments
     elapsed = ended - began
     return Round(
-        changing=registry is not None,
+        changing=changing,
         sent=outcome.sent,
         failed=sum(outcome.failed.values()),
         p50=outcome.latency_us["p50"],
@@ -194,7 +201,8 @@ def await_endpoints(admin: int) -> None:
 class Registry:
     """The set of endpoints in etcd, some of them there and some spare. One thread changes it at a time."""
 
-    def __init__(self, etcd: str, places: tuple[str, ...]) -> None:
+    def __init__(self, etcd: str, prefix: str, places: tuple[str, ...]) -> None:
+        self._prefix = prefix
         self._connection = http.client.HTTPConnection(etcd, timeout=30)
         self._there: deque[str] = deque()
         self._spare = deque(places)
@@ -233,12 +241,12 @@ class Registry:
         place = self._spare.popleft()
         self._there.append(place)
         value = json.dumps({"Op": 0, "Addr": place})
-        return {"request_put": {"key": _coded(f"{PREFIX}/{place}"), "value": _coded(value)}}
+        return {"request_put": {"key": _coded(f"{self._prefix}/{place}"), "value": _coded(value)}}
 
     def _go(self) -> dict[str, Any]:
         place = self._there.popleft()
         self._spare.append(place)
-        return {"request_delete_range": {"key": _coded(f"{PREFIX}/{place}")}}
+        return {"request_delete_range": {"key": _coded(f"{self._prefix}/{place}")}}
 
     def _commit(self, operations: list[dict[str, Any]]) -> None:
         self._connection.request("POST", "/v3/kv/txn", json.dumps({"success": operations}))

@@ -56,7 +56,7 @@ def keys(operations: list[dict[str, Any]], kind: str) -> list[str]:
 
 
 def test_the_set_keeps_its_size(committed: list[dict[str, Any]]) -> None:
-    registry = churn.Registry("127.0.0.1:1", endpoints(250, 9000))
+    registry = churn.Registry("127.0.0.1:1", churn.PREFIX, endpoints(250, 9000))
     registry.fill(200)
     there = set(keys(committed, "request_put"))
     assert len(there) == 200
