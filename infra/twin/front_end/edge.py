@@ -158,7 +158,7 @@ class Edge:
                     pass
 
 
-_SAID = (Outcome.NOT_SERVING, Outcome.SERVICE_UNKNOWN)
+_SAID = (Outcome.NOT_SERVING, Outcome.SERVICE_UNKNOWN, Outcome.UNKNOWN, Outcome.HTTP_STATUS)
 
 
 def _counted(found: Sequence[Found]) -> list[Found]:
