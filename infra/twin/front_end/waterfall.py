@@ -41,7 +41,7 @@ Shares = Mapping[str, Mapping[str, float]]
 
 def distribute(demand: Mapping[str, float], groups: Sequence[Group], distances: Distances) -> Shares:
     """`demand` in requests per second by client region; one without requests gets the shares of its first request."""
-    usable = [group for group in groups if group.capacity > 0]
+    usable = [group for group in groups if group.capacity > LITTLE]
     left = {group.name: group.capacity for group in usable}
     wanted = {client: max(requests, LITTLE) for client, requests in demand.items()}
     given: dict[str, dict[str, float]] = {client: {} for client in demand}
