@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,7 @@ class Action(NamedTuple):
 
 
 async def kill(pod: PodTarget) -> str:
-    _signal(signal.SIGKILL, *pod.processes)
+    _kill(*pod.processes)
     return f"killed with its connections (SIGKILL to processes {pod.gateway} and {pod.app})"
 
 
@@ -93,11 +94,27 @@ def actions(restart: Callable[[str], Awaitable[None]]) -> dict[str, Action]:
 def _signal(number: signal.Signals, *processes: int) -> None:
     for process in processes:
         try:
-            os.kill(process, number)
+            _send(number, process)
         except ProcessLookupError:
             raise FaultError(f"process {process} has ended") from None
-        except PermissionError:
-            raise FaultError(f"process {process} is of another user") from None
+
+
+def _send(number: signal.Signals, process: int) -> None:
+    try:
+        os.kill(process, number)
+    except PermissionError:
+        raise FaultError(f"process {process} is of another user") from None
+
+
+def _kill(*processes: int) -> None:
+    """They share a fate: one may be gone with the other before its own signal comes."""
+    living = 0
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            _send(signal.SIGKILL, process)
+            living += 1
+    if not living:
+        raise FaultError(f"its processes have ended: {', '.join(map(str, processes))}")
 
 
 async def _control(pod: PodTarget, **settings: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.configuration.quantities import join_host_port
 from infra.twin.resources.key import Key
 from infra.twin.resources.kinds import BY_COLLECTION
 from infra.twin.resources.paths import find
@@ -20,6 +21,11 @@ class Endpoint:
     ip_address: str
     port: int
     instance: str = ""
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return join_host_port(self.ip_address, self.port)
 
     def json(self) -> Json:
         """As groups list it."""

@@ -60,29 +60,44 @@ async def test_every_client_gets_the_nearest_region(balancer: Balancer, pods: di
     assert [entry["healthState"] for entry in health["healthStatus"]] == ["HEALTHY", "HEALTHY"]
 
 
-@pytest.mark.parametrize(
-    ("rates", "expected"),
-    [
-        # Half of what America asks for overflows to the next nearest.
-        ({US: 50.0, EUROPE: 500.0, ASIA: 500.0}, {US: 1 / 2, EUROPE: 1 / 2}),
-        # Nothing has room enough: what is left is spread by capacity.
-        ({US: 20.0, EUROPE: 20.0, ASIA: 10.0}, {US: 0.4, EUROPE: 0.4, ASIA: 0.2}),
-    ],
-)
-async def test_what_a_region_cannot_carry_goes_to_the_next(
-    balancer: Balancer, pods: dict[str, list[GrpcBackend]], rates: dict[str, float], expected: dict[str, float]
-) -> None:
-    await balancer.make(addresses(pods))
-    await balancer.scale({}, rates)
-    clients = await callers(balancer)
-    await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
+PACE = 0.01
+"""Seconds between two calls: what a loaded machine keeps to as well."""
+
+
+async def spread(caller: Caller) -> tuple[dict[str, float], float]:
+    """The share of 800 calls that each region had, and how many came in a second."""
     # The front end has to see the demand first.
-    await clients[US](800, pace=0.005)
-    answers = await clients[US](1000, pace=0.005)
+    await caller(300, pace=PACE)
+    began = asyncio.get_running_loop().time()
+    answers = await caller(800, pace=PACE)
+    rate = 800 / (asyncio.get_running_loop().time() - began)
     shares = Counter[str]()
     for name, count in answers.items():
         shares[name.partition("/")[0]] += count
-    assert {region: count / 1000 for region, count in shares.items()} == pytest.approx(expected, abs=0.02)
+    return {region: count / 800 for region, count in shares.items()}, rate
+
+
+async def test_what_a_region_cannot_carry_goes_to_the_next(
+    balancer: Balancer, pods: dict[str, list[GrpcBackend]]
+) -> None:
+    """About half of what America asks for is more than it can carry."""
+    await balancer.make(addresses(pods))
+    await balancer.scale({}, {US: 25.0, EUROPE: 500.0, ASIA: 500.0})
+    clients = await callers(balancer)
+    await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
+    shares, rate = await spread(clients[US])
+    assert shares == pytest.approx({US: 50.0 / rate, EUROPE: 1 - 50.0 / rate}, abs=0.02)
+
+
+async def test_what_nobody_has_room_for_is_spread_by_capacity(
+    balancer: Balancer, pods: dict[str, list[GrpcBackend]]
+) -> None:
+    await balancer.make(addresses(pods))
+    await balancer.scale({}, {US: 10.0, EUROPE: 10.0, ASIA: 5.0})
+    clients = await callers(balancer)
+    await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
+    shares, _ = await spread(clients[US])
+    assert shares == pytest.approx({US: 0.4, EUROPE: 0.4, ASIA: 0.2}, abs=0.02)
 
 
 async def test_a_stream_ends_with_the_services_timeout(balancer: Balancer, pods: dict[str, list[GrpcBackend]]) -> None:

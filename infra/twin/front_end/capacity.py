@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.configuration.quantities import join_host_port
 from gateway.core import CoreEndpoint
 from infra.twin.front_end.waterfall import Distances, Group
 from infra.twin.resources.key import parse
@@ -55,9 +54,7 @@ def members(world: World, service: Json, project: str, region_of: Mapping[str, s
                 total=float(backend.get("maxRate", 0.0)),
                 scaler=float(backend["capacityScaler"]),
                 preferred=backend.get("preference") == "PREFERRED",
-                addresses=tuple(
-                    join_host_port(endpoint.ip_address, endpoint.port) for endpoint in world.endpoints.get(key, {})
-                ),
+                addresses=tuple(endpoint.address for endpoint in world.endpoints.get(key, {})),
             )
         )
     return tuple(found)

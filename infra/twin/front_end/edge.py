@@ -39,7 +39,6 @@ class Edge:
     """`listen` is `host:port`; port 0 stays what it becomes."""
 
     def __init__(self, client: str, listen: str, access_log: str, open_core: CoreFactory) -> None:
-        self.client = client
         self._listen = listen
         self._access_log = access_log
         self._core = open_core(1)
@@ -73,10 +72,14 @@ class Edge:
         await self._checks.prepare(config.backends, requests, addresses)
         self._book.prepare(config.backends)
         self._generation += 1
+        former = self._served
+        # The core knows no more of a service that goes from the moment of the swap, and nobody is told of that moment.
+        self._served = {name: known for name, known in former.items() if name in endpoints}
         try:
             document = snapshot(chain, config, str(self._generation), endpoints)
             await asyncio.to_thread(self._core.apply, document)
         except Exception:
+            self._served = former
             self._checks.abandon()
             self._book.abandon()
             raise

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.configuration.quantities import join_host_port
 from gateway.core import CoreEndpoint, CoreFactory, open_core
 from gateway.problems import problems_of
 from healthcheck.state import Verdict
@@ -54,9 +53,6 @@ class Front:
     chain: Chain
     edge: Edge
     problem: str = ""
-
-    def service(self, name: str) -> Service | None:
-        return next((service for service in self.chain.services if service.name == name), None)
 
 
 @dataclass(slots=True)
@@ -131,14 +127,14 @@ class FrontEnd:
         return {address: _most(verdicts) for address, verdicts in found.items()}
 
     def health(self, group: Key, service: Key | None) -> dict[Endpoint, str]:
-        """What getHealth says: HEALTHY, UNHEALTHY, DRAINING (no longer a member), UNKNOWN."""
+        """What getHealth says: HEALTHY, UNHEALTHY, UNKNOWN."""
         names = [str(service)] if service else list(self.services())
         known: dict[str, Verdict] = {}
         for name in names:
             known |= self.verdicts(name)
         states: dict[Endpoint, str] = {}
         for endpoint in self._world.endpoints.get(group, {}):
-            verdict = known.get(_address(endpoint), Verdict.UNKNOWN)
+            verdict = known.get(endpoint.address, Verdict.UNKNOWN)
             states[endpoint] = {Verdict.HEALTHY: "HEALTHY", Verdict.UNKNOWN: "UNKNOWN"}.get(verdict, "UNHEALTHY")
         return states
 
@@ -253,10 +249,6 @@ def _most(verdicts: Sequence[Verdict]) -> Verdict:
         return Verdict.HEALTHY
     others = [verdict for verdict in verdicts if verdict is not Verdict.HEALTHY]
     return max(others, key=others.count)
-
-
-def _address(endpoint: Endpoint) -> str:
-    return join_host_port(endpoint.ip_address, endpoint.port)
 
 
 def _is_free(port: int) -> bool:
