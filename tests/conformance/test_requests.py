@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.frames import (
     GET,
+    NO_ERROR,
     POST,
     PROTOCOL_ERROR,
     block,
@@ -15,7 +16,7 @@ from tests.support.frames import (
     headers,
     request,
 )
-from tests.support.wire import StreamReset, Wire
+from tests.support.wire import StreamReset, Tolerated, Wire
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Gateway
@@ -159,3 +160,39 @@ def test_content_and_trailers_arrive(any_gateway: Gateway) -> None:
         assert wire.answer(1).status == 200
     [arrived] = [request for request in any_gateway.backend.requests if request.path == "/trailers"]
     assert (arrived.body, arrived.trailers) == (b"abcd", [("x-sum", "10")])
+
+
+EARLY = "/healthz"
+"""Answered by the gateway, whatever is still to come of the request."""
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_short_request_that_is_answered_early_may_end(routed_gateway: Gateway, parts: int) -> None:
+    """RFC 9113, section 8.1, allows a reset; some clients take it for a failure while they send."""
+    fields = block(request(("content-length", str(4 * parts)), method="POST", path=EARLY))
+    with Wire.client(routed_gateway.address) as wire:
+        wire.send(headers(1, fields, end=False))
+        assert wire.answer(1).status == 200
+        wire.send(*(data(1, b"abcd", end=part == parts - 1) for part in range(parts)))
+        assert wire.outcome(1) == Tolerated()
+        wire.send(headers(3, GET))
+        assert wire.answer(3).status == 200
+
+
+@pytest.mark.parametrize("length", [[], [("content-length", str(64 << 20))]], ids=["no length", "a large body"])
+def test_what_could_be_long_is_not_waited_for(routed_gateway: Gateway, length: list[tuple[str, str]]) -> None:
+    with Wire.client(routed_gateway.address) as wire:
+        wire.send(headers(1, block(request(*length, method="POST", path=EARLY)), end=False))
+        assert wire.answer(1).status == 200
+        assert wire.outcome(1) == StreamReset(NO_ERROR)
+
+
+def test_answers_before_the_end_of_many_requests_cost_no_connection(routed_gateway: Gateway) -> None:
+    """Their bodies come late, each in a frame of its own: more of them than a client may send for nothing."""
+    fields = block(request(method="POST", path=EARLY))
+    with Wire.client(routed_gateway.address) as wire:
+        for stream in range(1, 40_001, 2):
+            wire.send(headers(stream, fields, end=False))
+            assert wire.answer(stream).status == 200
+            wire.send(data(stream, b"abcde", end=True))
+        assert wire.is_alive()

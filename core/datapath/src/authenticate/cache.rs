@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub const MAX_AGE_WITHOUT_EXPIRY: u64 = 300;
 
 const HASHED_BYTES: usize = 64;
+/// 2^64 divided by the golden ratio: it spreads a length over all bits, where no token's bytes undo it by chance.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Someone whose token was verified.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,7 +136,7 @@ impl TokenCache {
         let (blocks, rest) = tail.as_chunks::<16>();
         let mut last = [0; 16];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        blocks.iter().chain([&last]).fold(self.seeds.0 ^ token.len() as u64, |hash, block| {
+        blocks.iter().chain([&last]).fold(self.seeds.0 ^ (token.len() as u64).wrapping_mul(SPREAD), |hash, block| {
             let block = u128::from_le_bytes(*block);
             mix(hash ^ block as u64, self.seeds.1 ^ (block >> 64) as u64)
         })

@@ -9,8 +9,10 @@ const REMEMBERED: usize = 64;
 pub enum Ended {
     /// Both sides sent END_STREAM.
     Complete,
-    /// We reset it: frames may still be on their way.
-    ResetByUs,
+    /// We want no more of it: frames may still be on their way, of DATA as much as the peer may send without credit.
+    LeftByUs {
+        awaited: u32,
+    },
     ResetByPeer,
 }
 
@@ -31,6 +33,18 @@ impl History {
     pub(super) fn record(&mut self, stream: u32, ended: Ended) {
         let streams = self.streams.get_or_insert_with(|| Box::new([(0, Ended::Complete); REMEMBERED]));
         streams[Self::place(stream)] = (stream, ended);
+    }
+
+    /// DATA on a stream that we left; whether so much was still to be awaited.
+    pub(super) fn awaits(&mut self, stream: u32, bytes: u32) -> bool {
+        let Some(streams) = &mut self.streams else { return false };
+        match &mut streams[Self::place(stream)] {
+            (held, Ended::LeftByUs { awaited }) if *held == stream && *awaited >= bytes => {
+                *awaited -= bytes;
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn of(&self, stream: u32) -> Option<Ended> {

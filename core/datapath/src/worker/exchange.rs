@@ -4,6 +4,7 @@ use super::transcoding::Transcoding;
 use super::tries::Tries;
 use crate::authenticate::cache::Caller;
 use crate::bytes::wheel::Armed;
+use crate::http2::Ended;
 use crate::http2::hpack::HeaderList;
 use std::sync::Arc;
 
@@ -37,6 +38,17 @@ pub(crate) struct Half {
 }
 
 impl Half {
+    /// How its stream ends when we want no more of it.
+    pub(crate) fn left(&self) -> Ended {
+        Ended::LeftByUs { awaited: self.receive_window.max(0) as u32 }
+    }
+
+    /// What it still has to send is known, and comes without credit: more is not worth a reset, which some clients
+    /// take for a failure although the answer is whole.
+    pub(crate) fn ends_soon(&self) -> bool {
+        i64::try_from(self.remaining).is_ok_and(|remaining| remaining <= i64::from(self.receive_window))
+    }
+
     pub(crate) const ABSENT: Half = Half {
         connection: NONE,
         stream: 0,

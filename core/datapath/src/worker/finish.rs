@@ -25,11 +25,13 @@ impl Worker {
             self.release(slot, Ended::Complete, ErrorCode::NO_ERROR);
             return;
         }
-        if let Some(http2) = self.connections.get(client.connection).and_then(|connection| connection.http2()) {
+        if let Some(http2) = self.connections.get(client.connection).and_then(|connection| connection.http2())
+            && !client.ends_soon()
+        {
             http2.reset_stream(client.stream, ErrorCode::NO_ERROR);
         }
         self.mark(client.connection);
-        self.release(slot, Ended::ResetByUs, ErrorCode::CANCEL);
+        self.release(slot, client.left(), ErrorCode::CANCEL);
     }
 
     /// Gives everything of an exchange back. `code` is what the backend is told if its stream is still open.
@@ -72,7 +74,7 @@ impl Worker {
         match &mut connection.protocol {
             Protocol::Http2(http2) => http2.remove_stream(client.stream, ended),
             Protocol::Http1(http1) => {
-                let another = http1.finish() && ended != Ended::ResetByUs;
+                let another = http1.finish() && !matches!(ended, Ended::LeftByUs { .. });
                 connection.active_ms = self.clock.now_ms;
                 let waiting = !connection.input.is_empty();
                 if !another {
@@ -129,7 +131,7 @@ impl Worker {
             http2.reset_stream(half.stream, code);
         }
         self.mark(half.connection);
-        self.release(slot, Ended::ResetByUs, ErrorCode::CANCEL);
+        self.release(slot, half.left(), ErrorCode::CANCEL);
     }
 
     /// RST_STREAM from one side.
@@ -201,7 +203,8 @@ impl Worker {
         if side == CLIENT {
             self.count(Counter::StreamErrors);
             self.exchanges[slot].reason = "client-protocol-error";
-            self.release(slot, Ended::ResetByUs, ErrorCode::CANCEL);
+            let ended = self.exchanges[slot].sides[CLIENT].left();
+            self.release(slot, ended, ErrorCode::CANCEL);
         } else {
             let half = std::mem::replace(&mut self.exchanges[slot].sides[UPSTREAM], Half::ABSENT);
             self.exchanges[slot].sides[UPSTREAM].headed = half.headed;

@@ -56,6 +56,16 @@ fn a_token_is_found_by_all_its_bytes() {
 }
 
 #[test]
+fn a_byte_does_not_stand_for_a_length() {
+    let (store, mut cache) = (store(1), TokenCache::new(10));
+    let tokens = [&b""[..], b"\x01", b"\x02\0", b"\x03\0\0"];
+    for token in tokens {
+        put(&mut cache, token, verified(&store, 0, Some(NOW), NOW));
+    }
+    assert!(tokens.iter().all(|token| get(&mut cache, token, NOW, &store)));
+}
+
+#[test]
 fn tokens_that_differ_before_their_end_are_different_tokens() {
     let (store, mut cache) = (store(1), TokenCache::new(10));
     let tail = "s".repeat(100);

@@ -4,6 +4,7 @@ use tidegate_datapath::http2::frame::{DATA, PADDED, WINDOW_UPDATE};
 use tidegate_datapath::http2::{Ended, ErrorCode};
 
 const WINDOW: u32 = CONFIG.connection_window;
+const LEFT: Ended = Ended::LeftByUs { awaited: 65_535 };
 
 #[test]
 fn credit_for_the_connection_comes_back_in_halves() {
@@ -42,7 +43,7 @@ fn data_beyond_the_connections_window_ends_the_connection() {
 #[test]
 fn data_on_streams_that_are_gone_is_credited_too() {
     let mut end = End::with_streams(&[1, 3]);
-    end.connection.remove_stream(1, Ended::ResetByUs);
+    end.connection.remove_stream(1, LEFT);
     for _ in 0..4 {
         assert_eq!(end.accept(&data(1, &[0; 16_000])), []);
     }
@@ -103,7 +104,7 @@ proptest! {
     #[test]
     fn both_ends_know_the_connections_window(frames in proptest::collection::vec((0usize..4, 0usize..16_384, 0u8..3), 1..60)) {
         let mut end = End::with_streams(&[1, 3, 5, 7]);
-        end.connection.remove_stream(5, Ended::ResetByUs);
+        end.connection.remove_stream(5, LEFT);
         end.accept(&reset(7, ErrorCode::CANCEL));
         end.connection.remove_stream(7, Ended::ResetByPeer);
         let mut uncredited = 0;

@@ -4,6 +4,8 @@ use crate::end::{End, REQUEST, RESPONSE, data, frame, headers, reset, window_upd
 use tidegate_datapath::http2::frame::{PRIORITY, RST_STREAM};
 use tidegate_datapath::http2::{Ended, ErrorCode};
 
+const LEFT: Ended = Ended::LeftByUs { awaited: 8 };
+
 fn ended(how: Ended) -> End {
     let mut end = End::with_streams(&[1]);
     end.connection.remove_stream(1, how);
@@ -29,15 +31,15 @@ fn after_the_peers_reset_more_is_an_error_of_the_stream() {
 }
 
 #[test]
-fn after_our_reset_frames_may_still_be_on_their_way() {
-    let mut end = ended(Ended::ResetByUs);
+fn after_we_left_frames_may_still_be_on_their_way() {
+    let mut end = ended(LEFT);
     assert_eq!(end.accept(&[data(1, b"x"), headers(1, REQUEST)].concat()), []);
     assert_eq!(end.said(), []);
 }
 
 #[test]
 fn resets_updates_and_priorities_may_come_late_however_it_ended() {
-    for how in [Ended::Complete, Ended::ResetByPeer, Ended::ResetByUs] {
+    for how in [Ended::Complete, Ended::ResetByPeer, LEFT] {
         let mut end = ended(how);
         let late =
             [window_update(1, 5), window_update(1, 0), frame(PRIORITY, 0, 1, &[0; 5]), reset(1, ErrorCode::CANCEL)];
@@ -72,7 +74,7 @@ fn what_was_forgotten_is_ignored() {
 
 #[test]
 fn a_client_ignores_what_comes_late() {
-    for how in [Ended::Complete, Ended::ResetByPeer, Ended::ResetByUs] {
+    for how in [Ended::Complete, Ended::ResetByPeer, LEFT] {
         let mut end = End::client();
         end.connection.open_stream(0);
         end.connection.remove_stream(1, how);

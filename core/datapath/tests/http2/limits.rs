@@ -47,6 +47,28 @@ fn rapid_resets_end_the_connection() {
     assert!((900..1_100).contains(&count), "{count}");
 }
 
+/// A client whose requests are answered before their bodies have come does nothing wrong, however many there are.
+#[test]
+fn what_was_awaited_when_we_left_is_no_offence() {
+    let mut end = End::server();
+    for count in 0..50_000 {
+        let stream = count * 2 + 1;
+        end.accept(&headers(stream, REQUEST));
+        end.connection.insert_stream(stream, count);
+        end.connection.remove_stream(stream, Ended::LeftByUs { awaited: 10 });
+        end.accept(&data(stream, b"0123456789"));
+        end.connection.out.clear();
+    }
+}
+
+#[test]
+fn more_than_was_awaited_when_we_left_is_one() {
+    let mut end = End::with_streams(&[1]);
+    end.connection.remove_stream(1, Ended::LeftByUs { awaited: 9 });
+    let count = endured(end, |_, _| data(1, b"0123456789"));
+    assert!((9_000..11_000).contains(&count), "{count}");
+}
+
 #[test]
 fn streams_over_the_limit_count_as_resets() {
     let count = endured(End::with_streams(&[1, 3, 5, 7, 9]), |_, count| headers(count * 2 + 11, REQUEST));

@@ -39,6 +39,9 @@ impl Connection {
         }
         let Some(slot) = self.streams.get(stream) else {
             self.refuse_idle(stream)?;
+            if self.history.awaits(stream, payload.len() as u32) {
+                return Ok(None);
+            }
             return self.late_frame(stream, now_ms).map(|()| None);
         };
         let overhead = (payload.len() - bytes.len()) as u32;
@@ -196,7 +199,7 @@ impl Connection {
         if idle { Err(ConnectionError::protocol("a frame on an idle stream")) } else { Ok(()) }
     }
 
-    /// DATA or HEADERS on a stream that is gone.
+    /// HEADERS, or more DATA than was awaited, on a stream that is gone.
     pub(super) fn late_frame(&mut self, stream: u32, now_ms: u64) -> Result<(), ConnectionError> {
         if self.role == Role::Client {
             return Ok(());
@@ -206,7 +209,7 @@ impl Connection {
                 Err(ConnectionError::new(ErrorCode::STREAM_CLOSED, "a frame on a stream that had ended"))
             }
             Some(Ended::ResetByPeer) => self.reset_offender(stream, ErrorCode::STREAM_CLOSED, now_ms),
-            Some(Ended::ResetByUs) | None => self.guard.count(Offence::Glitch, now_ms),
+            Some(Ended::LeftByUs { .. }) | None => self.guard.count(Offence::Glitch, now_ms),
         }
     }
 

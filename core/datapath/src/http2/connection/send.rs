@@ -61,7 +61,7 @@ impl Connection {
     /// Resets a stream on which the peer broke a rule; too many of them end the connection.
     pub fn reset_offender(&mut self, stream: u32, code: ErrorCode, now_ms: u64) -> Result<(), ConnectionError> {
         frame::write_rst_stream(&mut self.out, stream, code);
-        self.history.record(stream, Ended::ResetByUs);
+        self.history.record(stream, Ended::LeftByUs { awaited: self.config.stream_window });
         if self.role == Role::Server { self.guard.count(Offence::Reset, now_ms) } else { Ok(()) }
     }
 
