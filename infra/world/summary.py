@@ -49,9 +49,7 @@ def examples(state: WorldState, program: str, directory: Path) -> list[Example]:
     curl = f"curl -i --cacert {authority} --connect-to {state.host}:443:{first.listen}"
     url = f"https://{state.host}"
     lines = [
-        # Over HTTP/2 the answer may come before the body has gone, and curl 7 takes the reset with NO_ERROR that
-        # follows (RFC 9113, section 8.1) for a failure.
-        Example("No token: 401.", f"{curl} --http1.1 {body} {url}{HTTP_BINDINGS[ECHO]}"),
+        Example("No token: 401.", f"{curl} {body} {url}{HTTP_BINDINGS[ECHO]}"),
         Example(
             f"With a token: 200, as clients in {first.client_region} call; the header `hostname` names the pod.",
             f"{curl} {bearer} {body} {url}{HTTP_BINDINGS[ECHO]}",

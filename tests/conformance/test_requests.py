@@ -15,10 +15,13 @@ from tests.support.frames import (
     data,
     headers,
     request,
+    reset,
 )
 from tests.support.wire import StreamReset, Tolerated, Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conformance.conftest import Gateway
 
 M, S, A, P = request()
@@ -187,12 +190,21 @@ def test_what_could_be_long_is_not_waited_for(routed_gateway: Gateway, length: l
         assert wire.outcome(1) == StreamReset(NO_ERROR)
 
 
-def test_answers_before_the_end_of_many_requests_cost_no_connection(routed_gateway: Gateway) -> None:
-    """Their bodies come late, each in a frame of its own: more of them than a client may send for nothing."""
+LATE: dict[str, Callable[[int], bytes]] = {
+    "the body": lambda stream: data(stream, b"abcde", end=True),
+    "a reset": reset,
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+def test_answers_before_the_end_of_many_requests_cost_no_connection(
+    routed_gateway: Gateway, late: Callable[[int], bytes]
+) -> None:
+    """What comes late is more than a client may send for nothing."""
     fields = block(request(method="POST", path=EARLY))
     with Wire.client(routed_gateway.address) as wire:
         for stream in range(1, 40_001, 2):
             wire.send(headers(stream, fields, end=False))
             assert wire.answer(stream).status == 200
-            wire.send(data(stream, b"abcde", end=True))
+            wire.send(late(stream))
         assert wire.is_alive()

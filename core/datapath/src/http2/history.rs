@@ -47,6 +47,15 @@ impl History {
         }
     }
 
+    /// The peer resets a stream; whether that is a stream that we left, whose rest it need not send.
+    pub(super) fn gave_up(&mut self, stream: u32) -> bool {
+        let left = matches!(self.of(stream), Some(Ended::LeftByUs { .. }));
+        if left {
+            self.record(stream, Ended::ResetByPeer);
+        }
+        left
+    }
+
     pub(super) fn of(&self, stream: u32) -> Option<Ended> {
         let (held, ended) = self.streams.as_ref()?[Self::place(stream)];
         (held == stream).then_some(ended)

@@ -39,12 +39,36 @@ fn floods_of_frames_that_move_nothing_end_the_connection() {
 fn rapid_resets_end_the_connection() {
     let count = endured(End::server(), |end, count| {
         let stream = count * 2 + 1;
+        if count > 0 {
+            end.connection.remove_stream(stream - 2, Ended::ResetByPeer);
+        }
         end.accept(&headers(stream, REQUEST));
         end.connection.insert_stream(stream, count);
-        end.connection.remove_stream(stream, Ended::ResetByPeer);
         reset(stream, ErrorCode::CANCEL)
     });
     assert!((900..1_100).contains(&count), "{count}");
+}
+
+/// Whoever has its answer need not send the rest of its request.
+#[test]
+fn to_reset_what_we_left_is_no_offence() {
+    let mut end = End::server();
+    for count in 0..50_000 {
+        let stream = count * 2 + 1;
+        end.accept(&headers(stream, REQUEST));
+        end.connection.insert_stream(stream, count);
+        end.connection.remove_stream(stream, Ended::LeftByUs { awaited: 10 });
+        end.accept(&reset(stream, ErrorCode::CANCEL));
+        end.connection.out.clear();
+    }
+}
+
+#[test]
+fn to_reset_the_same_stream_again_is_one() {
+    let mut end = End::with_streams(&[1]);
+    end.connection.remove_stream(1, Ended::LeftByUs { awaited: 10 });
+    let count = endured(end, |_, _| reset(1, ErrorCode::CANCEL));
+    assert!((9_000..11_000).contains(&count), "{count}");
 }
 
 /// A client whose requests are answered before their bodies have come does nothing wrong, however many there are.

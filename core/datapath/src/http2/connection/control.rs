@@ -22,11 +22,16 @@ impl Connection {
                     return Err(ConnectionError::frame_size("RST_STREAM that is not four bytes long"));
                 };
                 self.refuse_idle(stream)?;
+                let slot = self.streams.get(stream);
                 if self.role == Role::Server {
-                    self.guard.count(Offence::Reset, now_ms)?;
+                    match slot {
+                        Some(_) => self.guard.count(Offence::Reset, now_ms)?,
+                        None if self.history.gave_up(stream) => {}
+                        None => self.guard.count(Offence::Glitch, now_ms)?,
+                    }
                 }
                 let code = ErrorCode(u32::from_be_bytes([a, b, c, d]));
-                Ok(self.streams.get(stream).map(|slot| Event::Reset { slot, code }))
+                Ok(slot.map(|slot| Event::Reset { slot, code }))
             }
             frame::SETTINGS => self.settings_frame(header, payload, now_ms),
             frame::PING => {
