@@ -5,7 +5,8 @@
 //! that a hash goes on leading to the same few candidates. With a factor `f` the candidates without room hold at most
 //! `1 / f` of all weight: a request meets fewer than `f / (f - 1)` of them on average, however many there are.
 
-/// Candidates that are looked at; with a factor of 125 % one request in a thousand would look further.
+/// Places of the order that are looked at, where a candidate may stand again and again; with a factor of 125 % one request
+/// in a thousand looks further: at every candidate, each once.
 const MOST_PROBES: usize = 32;
 
 #[derive(Debug)]
@@ -29,16 +30,25 @@ impl Bound {
         share.div_ceil(self.total * 100)
     }
 
-    /// The first of `candidates` that has room; where none of the first few has, the one that is over by least.
-    /// `open` is the number of requests at all candidates together. There has to be a candidate.
-    pub fn first(&self, candidates: impl Iterator<Item = usize>, open: u32, load: impl Fn(usize) -> u32) -> usize {
-        let mut least = (u64::MAX, 0);
-        for at in candidates.take(MOST_PROBES) {
-            let (load, capacity) = (u64::from(load(at)), self.capacity(at, open));
-            if load < capacity {
+    /// The first of `order` that has room; where none of the first few places has, the next candidate by number behind the
+    /// last of them. `open` is the number of requests at all candidates together, so that somebody has room; where the
+    /// counts contradict each other, it is whoever is over by least. There has to be a candidate.
+    pub fn first(&self, order: impl Iterator<Item = usize>, open: u32, load: impl Fn(usize) -> u32) -> usize {
+        let over = |at: usize| (u64::from(load(at)) + 1).saturating_sub(self.capacity(at, open));
+        let mut last = 0;
+        for at in order.take(MOST_PROBES) {
+            if over(at) == 0 {
                 return at;
             }
-            least = least.min((load - capacity, at));
+            last = at;
+        }
+        let count = self.weights.len();
+        let mut least = (u64::MAX, last);
+        for at in (last + 1..count).chain(0..=last) {
+            least = least.min((over(at), at));
+            if least.0 == 0 {
+                break;
+            }
         }
         least.1
     }
@@ -56,7 +66,8 @@ mod tests {
         let loads = [4, 3, 0];
         assert_eq!(bound.first([0, 1, 2].into_iter(), 6, |at| loads[at]), 1);
         assert_eq!(bound.first([1, 0, 2].into_iter(), 6, |at| loads[at]), 1);
-        assert_eq!(bound.first([0, 0, 0].into_iter(), 6, |at| loads[at]), 0);
+        assert_eq!(bound.first([0; 99].into_iter(), 6, |at| loads[at]), 1, "the next that has room");
+        assert_eq!(bound.first([0, 1, 2].into_iter(), 6, |at| [9, 8, 9][at]), 1, "over by least");
     }
 
     #[test]

@@ -207,6 +207,26 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(50))]
+
+        /// However unevenly the candidates stand in the order of a hash.
+        #[test]
+        fn a_bound_holds_for_every_order(count in 2usize..20, factor in 100u32..200, hash: u64, calls in 1u32..100) {
+            let names = names(count);
+            let candidates = candidates(&names, &[1]);
+            for policy in [Policy::RingHash, Policy::Maglev] {
+                let mut balancer = Balancer::new(policy, &candidates, 0).bounded(factor, &candidates);
+                let mut loads = vec![0u32; count];
+                for open in 0..calls {
+                    let at = balancer.pick(0, hash, open, |at| loads[at]).unwrap();
+                    loads[at] += 1;
+                    prop_assert!(loads[at] <= ((open + 1) * factor).div_ceil(100 * count as u32), "{policy:?}: {loads:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
         #[test]
         fn a_round_is_exact(weights in proptest::collection::vec(1u32..20, 1..40), start: u64) {
             let names = names(weights.len());
