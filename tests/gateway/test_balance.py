@@ -12,6 +12,7 @@ import pytest
 
 from tests.gateway.backends import Backend, Client, Counted, failure
 from tests.gateway.core import Serving, document, until
+from tests.support.ports import free_port
 
 WORKERS = (1, 4)
 PANICS_NEVER = {"overprovisioning_percent": 140, "panic_threshold_percent": 0}
@@ -185,6 +186,32 @@ async def test_the_next_priority_takes_over() -> None:
         made.set_health("healthy", "unknown")
         await made.call(4)
         assert await made.call(10) == [10, 0]
+
+
+async def test_while_the_best_is_away_the_next_priority_serves_and_no_other() -> None:
+    """Nobody's health is known: the connections alone tell. The order of the list says nothing."""
+    async with Backend() as last, Backend() as gone:
+        best, next_best = f"127.0.0.1:{free_port()}", gone.address
+        await gone.stop()
+        endpoints = [
+            {"address": last.address, "priority": 2},
+            {"address": best},
+            {"address": next_best, "priority": 1},
+        ]
+        app = {"name": "app", "endpoints": endpoints, "retry": {"attempts": 2}}
+        with Serving(document(app)) as serving:
+            async with Client(serving.address) as client:
+                for _ in range(10):
+                    assert await client.unary(b"x", timeout=30) == b"x"
+                assert len(last.calls) == 10
+                async with Backend(next_best) as back:
+                    while not back.calls:
+                        assert await client.unary(b"x", timeout=30) == b"x"
+                    before = len(last.calls)
+                    for _ in range(20):
+                        assert await client.unary(b"x", timeout=30) == b"x"
+                    assert len(last.calls) == before
+            await serving.idle()
 
 
 async def test_health_of_nobody_known_is_refused() -> None:

@@ -146,8 +146,6 @@ pub(crate) struct Pool {
     pub(crate) breakers: Arc<Breakers>,
     /// Exchanges that wait for a connection.
     pub(crate) queue: Queue,
-    /// Where the search for an endpoint to connect to goes on.
-    pub(crate) cursor: usize,
     /// Named by the current snapshot.
     pub(crate) current: bool,
     losses_from_ms: u64,
@@ -182,7 +180,6 @@ impl Pool {
             unused: 0,
             queue: Queue::new(breakers.clone()),
             breakers,
-            cursor: 0,
             current: true,
             losses_from_ms: 0,
             spread: Spread::default(),
@@ -392,7 +389,9 @@ impl Pool {
         shares
     }
 
-    pub(crate) fn is_connecting(&self) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.connecting > 0)
+    /// Whether a connection is being made to an endpoint that requests may go to.
+    pub(crate) fn is_connecting(&mut self, now_ms: u64) -> bool {
+        let (spread, endpoints) = self.choice(now_ms);
+        spread.slots().any(|at| endpoints[at as usize].connecting > 0)
     }
 }

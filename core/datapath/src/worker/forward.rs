@@ -67,7 +67,8 @@ impl Worker {
     }
 
     /// A connection with room for a stream, to the endpoint that the backend's policy names. Endpoints that are named and
-    /// have none are connected to, and the next that is named is asked; if all are without, any that is ready.
+    /// have none are connected to, and the next that is named is asked; if all are without, the best that is ready, while
+    /// a better one is connected to.
     #[inline]
     fn pick(&mut self, pool: u32, slot: u32) -> Option<(u32, u32)> {
         match &self.exchanges[slot].tries {
@@ -94,32 +95,46 @@ impl Worker {
         let random = self.next_random();
         let hash =
             if self.pools[pool as usize].backend.plan.policy.hashes() { self.hash_of(pool, slot, random) } else { 0 };
-        let (mut found, mut lacking) = (None, None);
+        let mut lacking = None;
         let (spread, endpoints) = self.pools[pool as usize].choice(now_ms);
         let connections = &self.connections;
-        let ready = |endpoints: &mut [Endpoint], at: u32| {
-            let endpoint = &mut endpoints[at as usize];
-            let limit = endpoint.stream_limit(now_ms);
-            let has_room = |slot: u32| connections.peek(slot).is_some_and(|held| held.has_room(limit, now_ms));
-            endpoint.connections.iter().copied().find(|&connection| has_room(connection))
-        };
         for turn in 0..PICKS {
             let load = |at: u32| open_streams(&endpoints[at as usize], connections);
             let Some(at) = spread.pick(random.rotate_left(turn * 21), hash, load) else { break };
             if tried.contains(at) {
                 continue;
             }
-            if let Some(connection) = ready(endpoints, at) {
-                found = Some((at, connection));
-                break;
+            if let Some(connection) = ready(&mut endpoints[at as usize], connections, now_ms) {
+                if let Some(endpoint) = lacking {
+                    self.connect_if_possible(pool, endpoint);
+                }
+                return Some((at, connection));
             }
             lacking = lacking.or(Some(at));
         }
-        if found.is_none() {
-            let mut others = spread.slots_from(random).filter(|&at| !tried.contains(at)).take(MOST_ASKED);
-            found = others.find_map(|at| Some((at, ready(endpoints, at)?)));
+        self.pick_ready(pool, tried, random, lacking)
+    }
+
+    /// The best endpoint that is ready. One that the policy named, or else one that is better, is connected to meanwhile.
+    #[cold]
+    fn pick_ready(&mut self, pool: u32, tried: &Tried, random: u64, lacking: Option<u32>) -> Option<(u32, u32)> {
+        let now_ms = self.clock.now_ms;
+        let (spread, endpoints) = self.pools[pool as usize].choice(now_ms);
+        let (mut found, mut better, mut is_coming) = (None, None, false);
+        for at in spread.slots_from(random).filter(|&at| !tried.contains(at)).take(MOST_ASKED) {
+            let endpoint = &mut endpoints[at as usize];
+            if let Some(connection) = ready(endpoint, &self.connections, now_ms) {
+                found = Some((at, connection));
+                break;
+            }
+            is_coming |= endpoint.connecting > 0;
+            better = better.or(endpoint.may_connect(now_ms).then_some(at));
         }
-        if let Some(endpoint) = lacking {
+        let is_connecting = lacking.is_some_and(|endpoint| self.connect_if_possible(pool, endpoint));
+        if found.is_some()
+            && !(is_connecting || is_coming)
+            && let Some(endpoint) = better
+        {
             self.connect_if_possible(pool, endpoint);
         }
         found
@@ -190,31 +205,32 @@ impl Worker {
 
     /// Sees to it that somebody will take the queue: a connection that is being made, or a time to try again.
     fn connect_for_queue(&mut self, pool: u32) {
+        let (now_ms, random) = (self.clock.now_ms, self.next_random());
         let chosen = &mut self.pools[pool as usize];
         if chosen.queue.is_empty() {
             return;
         }
-        if chosen.choice(self.clock.now_ms).0.is_empty() {
+        if chosen.choice(now_ms).0.is_empty() {
             self.fail_queue(pool, answer::NO_ENDPOINT);
             return;
         }
-        if chosen.is_connecting() {
+        if chosen.is_connecting(now_ms) {
             return;
         }
-        let count = chosen.endpoints.len();
-        let first = chosen.cursor;
-        for step in 0..count {
-            let at = (first + step) % count;
-            if self.connect_if_possible(pool, at as u32) {
-                self.pools[pool as usize].cursor = (at + 1) % count;
-                return;
-            }
+        let most = chosen.backend.max_connections;
+        let (spread, endpoints) = chosen.choice(now_ms);
+        let next = spread.slots_from(random).find(|&at| {
+            let endpoint = &endpoints[at as usize];
+            endpoint.may_connect(now_ms) && endpoint.connections.len() < most
+        });
+        let usable = spread.slots().map(|at| &endpoints[at as usize]).filter(|endpoint| endpoint.weight > 0);
+        let earliest = usable.map(|endpoint| endpoint.not_before_ms()).min();
+        if next.is_some_and(|at| self.connect_if_possible(pool, at)) {
+            return;
         }
-        let chosen = &self.pools[pool as usize];
-        let usable = chosen.endpoints.iter().filter(|endpoint| endpoint.weight > 0);
-        match usable.clone().map(|endpoint| endpoint.not_before_ms()).min() {
+        match earliest {
             None => self.fail_queue(pool, answer::NO_ENDPOINT),
-            Some(at_ms) if at_ms > self.clock.now_ms => {
+            Some(at_ms) if at_ms > now_ms => {
                 self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
             }
             // All connections are full: the queue moves when a stream ends.
@@ -374,7 +390,7 @@ impl Worker {
         self.lost(pool, endpoint);
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
-        if chosen.is_connecting() {
+        if chosen.is_connecting(now_ms) {
             return;
         }
         let backend = chosen.backend.clone();
@@ -453,6 +469,14 @@ impl Worker {
 }
 
 /// Requests that an endpoint has open from this worker.
+/// A connection to it that has room for a stream.
+#[inline]
+fn ready(endpoint: &mut Endpoint, connections: &Connections, now_ms: u64) -> Option<u32> {
+    let limit = endpoint.stream_limit(now_ms);
+    let has_room = |slot: u32| connections.peek(slot).is_some_and(|held| held.has_room(limit, now_ms));
+    endpoint.connections.iter().copied().find(|&connection| has_room(connection))
+}
+
 fn open_streams(endpoint: &Endpoint, connections: &Connections) -> u32 {
     let open = |&slot: &u32| connections.peek(slot).map_or(0, Connection::stream_count);
     endpoint.connections.iter().map(open).sum::<usize>() as u32
