@@ -259,6 +259,26 @@ async def test_another_endpoint_takes_what_one_refuses() -> None:
                     assert await client.unary(body, timeout=30) == body
 
 
+async def test_among_many_that_are_away_the_one_that_is_there_is_found() -> None:
+    """With the shipped policy, which makes one more attempt."""
+    async with Backend() as app:
+        away = [{"address": f"127.0.0.1:{free_port()}"} for _ in range(20)]
+        many = {"name": "app", "endpoints": [*away, {"address": app.address}]}
+        with Serving(document(many)) as serving:
+            async with Client(serving.address) as client:
+                assert await client.unary(b"x", timeout=30) == b"x"
+
+
+async def test_who_may_not_try_again_looks_for_no_other() -> None:
+    async with Backend() as app:
+        away = [{"address": f"127.0.0.1:{free_port()}"} for _ in range(20)]
+        many = {"name": "app", "endpoints": [*away, {"address": app.address, "priority": 1}], "retry": {"attempts": 0}}
+        with Serving(document(many)) as serving:
+            async with Client(serving.address) as client:
+                error = await failure(client.unary(b"x", timeout=30))
+                assert error.details() == "upstream connect error: connection failure"
+
+
 class FrozenAnswers:
     """Stands in for a library that sends nothing more once it has said GOAWAY: one response, encoded by hand."""
 

@@ -382,7 +382,8 @@ impl Worker {
         self.drain_queue(pool);
     }
 
-    /// One endpoint could not be reached. Those who wait may try another one as often as the backend's policy says.
+    /// One endpoint could not be reached. Those who wait look for another that can, as gRPC's clients do, for as long as one
+    /// connection may take; after that, and once all are known to be away, as often as their policy says.
     pub(super) fn connect_failed(&mut self, pool: u32, endpoint: u32) {
         let now_ms = self.clock.now_ms;
         self.count(Counter::UpstreamConnectFailures);
@@ -394,13 +395,20 @@ impl Worker {
             return;
         }
         let backend = chosen.backend.clone();
+        let (spread, endpoints) = chosen.choice(now_ms);
+        let is_another = spread.slots().any(|at| endpoints[at as usize].may_connect(now_ms));
+        let search_ns = backend.connect_timeout_ms * 1_000_000;
+        let now_ns = self.clock.now_ns;
         for (slot, generation) in chosen.queue.take() {
             let Some(exchange) = self.exchanges.current(slot, generation) else { continue };
             if exchange.phase != Phase::Queued {
                 continue;
             }
             let policy = exchange.tries.as_ref().map_or(&backend.retry, |tries| &tries.policy);
-            if policy.decide(Failure::Connect, exchange.attempts, Pushback::Silent, 0).is_none() {
+            let may_again = |attempts: u32| policy.decide(Failure::Connect, attempts, Pushback::Silent, 0).is_some();
+            if is_another && may_again(0) && now_ns.saturating_sub(exchange.started_ns) < search_ns {
+                let _ = self.pools[pool as usize].queue.push_back((slot, generation), u32::MAX);
+            } else if !may_again(exchange.attempts) {
                 self.answer(slot, answer::CONNECT_FAILED);
             } else {
                 exchange.attempts += 1;
