@@ -22,6 +22,13 @@ ACCEPTS_FOR = 1.0
 """Seconds, as `tidegate_core.pyi` has it."""
 
 
+def pause() -> bool:
+    """Half of the time that the gateway leaves a client. False: this machine was so busy that all of it is over."""
+    began = time.monotonic()
+    time.sleep(ACCEPTS_FOR / 2)
+    return time.monotonic() - began < 0.8 * ACCEPTS_FOR
+
+
 def ask_http2(address: str) -> None:
     with Wire(connect(address)) as wire:
         wire.send(PREFACE, settings(), headers(1, GET))
@@ -31,9 +38,9 @@ def ask_http2(address: str) -> None:
 def ask_http2_late(address: str) -> None:
     """Its request comes when the gateway has stopped accepting or is about to."""
     with Wire.client(address) as wire:
-        time.sleep(ACCEPTS_FOR / 2)
-        wire.send(headers(1, GET))
-        assert wire.answer(1).status == 200
+        if pause():
+            wire.send(headers(1, GET))
+            assert wire.answer(1).status == 200
 
 
 def ask_http1(address: str) -> None:
@@ -49,7 +56,8 @@ def ask_http1(address: str) -> None:
 def ask_nothing_at_first(address: str) -> None:
     """It has not even said which protocol it speaks."""
     with connect(address) as plain:
-        time.sleep(ACCEPTS_FOR / 2)
+        if not pause():
+            return
         with Wire(plain) as wire:
             wire.send(PREFACE, settings(), headers(1, GET))
             assert wire.answer(1).status == 200

@@ -118,9 +118,13 @@ class Balancer:
 
 
 class Caller:
-    """A client of one region: `await caller(n)` counts which backends answered, or with what they did not."""
+    """A client of one region: `await caller(n)` counts which backends answered, or with what they did not.
+
+    `late` is by how many seconds a paced call was behind its time, at most.
+    """
 
     def __init__(self, listen: str, ca: bytes) -> None:
+        self.late = 0.0
         options = [("grpc.ssl_target_name_override", HOST), ("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.aio.secure_channel(listen, grpc.ssl_channel_credentials(ca), options)
         self._method: Any = self.channel.unary_unary(METHOD)
@@ -133,9 +137,12 @@ class Caller:
                 answers[await self._call(timeout)] += 1
             return answers
         calls = []
-        begin = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        begin = now()
+        self.late = 0.0
         for number in range(times):
-            await asyncio.sleep(begin + number * pace - asyncio.get_running_loop().time())
+            await asyncio.sleep(begin + number * pace - now())
+            self.late = max(self.late, now() - begin - number * pace)
             calls.append(asyncio.create_task(self._call(timeout)))
         return Counter(await asyncio.gather(*calls))
 

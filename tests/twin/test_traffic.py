@@ -62,33 +62,38 @@ async def test_every_client_gets_the_nearest_region(balancer: Balancer, pods: di
 
 PACE = 0.01
 """Seconds between two calls: what a loaded machine keeps to as well."""
+STALL = 0.2
+"""Seconds that a call may be late, lest the demand is another than the one that was meant."""
 
 
-async def spread(caller: Caller) -> tuple[dict[str, float], float]:
-    """The share of 800 calls that each region had, and how many came in a second."""
-    # The front end has to see the demand first.
-    await caller(300, pace=PACE)
-    began = asyncio.get_running_loop().time()
-    answers = await caller(800, pace=PACE)
-    rate = 800 / (asyncio.get_running_loop().time() - began)
+async def spread(caller: Caller) -> dict[str, float]:
+    """The share of 800 calls that each region had, a hundred a second. A machine that stalls gets another try."""
+    while True:
+        # The front end has to see the demand first.
+        await caller(300, pace=PACE)
+        before = caller.late
+        answers = await caller(800, pace=PACE)
+        if max(before, caller.late) < STALL:
+            break
     shares = Counter[str]()
     for name, count in answers.items():
         shares[name.partition("/")[0]] += count
-    return {region: count / 800 for region, count in shares.items()}, rate
+    return {region: count / 800 for region, count in shares.items()}
 
 
+@pytest.mark.timeout(300)
 async def test_what_a_region_cannot_carry_goes_to_the_next(
     balancer: Balancer, pods: dict[str, list[GrpcBackend]]
 ) -> None:
-    """About half of what America asks for is more than it can carry."""
+    """Half of what America asks for is more than it can carry."""
     await balancer.make(addresses(pods))
     await balancer.scale({}, {US: 25.0, EUROPE: 500.0, ASIA: 500.0})
     clients = await callers(balancer)
     await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
-    shares, rate = await spread(clients[US])
-    assert shares == pytest.approx({US: 50.0 / rate, EUROPE: 1 - 50.0 / rate}, abs=0.02)
+    assert await spread(clients[US]) == pytest.approx({US: 0.5, EUROPE: 0.5}, abs=0.02)
 
 
+@pytest.mark.timeout(300)
 async def test_what_nobody_has_room_for_is_spread_by_capacity(
     balancer: Balancer, pods: dict[str, list[GrpcBackend]]
 ) -> None:
@@ -96,8 +101,7 @@ async def test_what_nobody_has_room_for_is_spread_by_capacity(
     await balancer.scale({}, {US: 10.0, EUROPE: 10.0, ASIA: 5.0})
     clients = await callers(balancer)
     await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
-    shares, _ = await spread(clients[US])
-    assert shares == pytest.approx({US: 0.4, EUROPE: 0.4, ASIA: 0.2}, abs=0.02)
+    assert await spread(clients[US]) == pytest.approx({US: 0.4, EUROPE: 0.4, ASIA: 0.2}, abs=0.02)
 
 
 async def test_a_stream_ends_with_the_services_timeout(balancer: Balancer, pods: dict[str, list[GrpcBackend]]) -> None:
