@@ -25,6 +25,9 @@ Example:
 Clients find it by: gcloud config set api_endpoint_overrides/compute http://127.0.0.1:8085/compute/v1/ (and
 auth/disable_credentials true); Terraform's compute_custom_endpoint, the same URL; google-cloud-compute's
 ClientOptions(api_endpoint="http://127.0.0.1:8085"). Tokens: GCE_METADATA_HOST=127.0.0.1:8085.
+
+Managed certificates are signed by the twin's own authority, which clients trust by:
+  curl -o ca.pem http://127.0.0.1:8085/twin/v1/ca.pem
 """
 
 

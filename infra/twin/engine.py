@@ -97,6 +97,12 @@ class Engine:
         self.settings.interrupt(self.mutations, "after")
         return operation
 
+    def make(self, change: Change) -> None:
+        """A change of the twin's own, for which there is no operation; it is on disk when this returns."""
+        with self._store.transaction() as transaction:
+            transaction.make(change)
+        self._apply(change)
+
     def advance(self, now: float) -> float | None:
         """Ends the operations whose time has come; returns when the next one's comes."""
         for operation in sorted(self._waiting.values(), key=lambda waiting: waiting.due):
@@ -112,11 +118,14 @@ class Engine:
 
     def _made(self, operation: Operation) -> None:
         if operation.failure is None:
-            self.world.apply(operation.change)
-            for watcher in self.watchers:
-                watcher(operation.change)
+            self._apply(operation.change)
         # Its change is in the world; an operation that is only looked at needs none.
         self.operations[operation.name] = replace(operation, change=Change(operation.target, None))
+
+    def _apply(self, change: Change) -> None:
+        self.world.apply(change)
+        for watcher in self.watchers:
+            watcher(change)
 
     def _remember(self, operation: Operation) -> None:
         self.operations[operation.name] = operation

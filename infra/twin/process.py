@@ -8,13 +8,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from infra.certificates import Authority, KeyPair
 from infra.twin.api.dispatch import Api
 from infra.twin.credentials import Tokens
 from infra.twin.engine import Engine, Settings
 from infra.twin.front_end.front_end import FrontEnd, FrontEndOptions
 from infra.twin.front_end.propagation import Propagation
+from infra.twin.managed import LIFETIME, LOOK, Provisioning, make_authority
 from infra.twin.places import Places
 from infra.twin.quota import ReadQuota
 from infra.twin.server import TwinServer
@@ -48,12 +51,17 @@ async def twin(options: TwinOptions) -> AsyncIterator[str]:
         engine, places = Engine(store, Settings(options.operation_time)), Places()
         propagation = Propagation(engine.world, options.propagation_delay, time.monotonic)
         engine.watchers.append(propagation.made)
+        authority = Authority(store.authority(make_authority))
+        provisioning = _provisioning(engine, propagation, authority)
         front_end = FrontEnd(propagation, options.front_end, places.zones)
         api = Api(engine, places, front_end.health, strict=options.strict)
-        tokens = Tokens(options.token_lifetime, required=options.wants_token)
-        server = TwinServer(api, engine, store, ReadQuota(options.reads), tokens, options.project, front_end)
+        tokens, quota = Tokens(options.token_lifetime, required=options.wants_token), ReadQuota(options.reads)
+        server = TwinServer(
+            api, engine, store, quota, tokens, options.project, front_end, authority=authority.certificate
+        )
         address = await server.start(options.host, options.port)
-        tasks = (asyncio.create_task(_end_operations(engine)), asyncio.create_task(front_end.run()))
+        parts = (_end_operations(engine), front_end.run(), _renew(provisioning))
+        tasks = [asyncio.create_task(part) for part in parts]
         for task in tasks:
             task.add_done_callback(_say_why)
         try:
@@ -71,6 +79,15 @@ async def twin(options: TwinOptions) -> AsyncIterator[str]:
         store.close()
 
 
+def _provisioning(engine: Engine, propagation: Propagation, authority: Authority) -> Provisioning:
+    def issue(domains: tuple[str, ...]) -> KeyPair:
+        return authority.issue(*domains, lifetime=LIFETIME)
+
+    made = Provisioning(engine, propagation.world, issue, lambda: datetime.now(UTC))
+    propagation.watchers.append(made.arrived)
+    return made
+
+
 def _say_why(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.critical("A part of the twin has failed; start it again.", exc_info=task.exception())
@@ -82,3 +99,10 @@ async def _end_operations(engine: Engine) -> None:
         now = time.time()
         due = engine.advance(now)
         await asyncio.sleep(min(1.0, max(0.01, due - now)) if due else 0.1)
+
+
+async def _renew(provisioning: Provisioning) -> None:
+    """Looks at what the state's file has first: a twin that was killed may have left something unsigned."""
+    while True:
+        provisioning.look()
+        await asyncio.sleep(LOOK)

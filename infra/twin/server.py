@@ -34,7 +34,7 @@ MOST_LOGGED = 1_000
 
 
 class TwinServer:
-    """Serves until it is closed."""
+    """Serves until it is closed. `authority` is the certificate of who signs managed ones, PEM."""
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class TwinServer:
         tokens: credentials.Tokens,
         project: str,
         front_end: FrontEnd,
+        *,
+        authority: str,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
@@ -54,6 +56,7 @@ class TwinServer:
         self._tokens = tokens
         self._now = now
         self._front_end = front_end
+        self._authority = authority
         self._interruption = Interruption()
         engine.settings.interrupt = self._interruption
         application = web.Application(middlewares=[Intake().middleware])
@@ -63,6 +66,7 @@ class TwinServer:
         application.router.add_post("/twin/v1/faults", self._set_faults)
         application.router.add_get("/twin/v1/listeners", self._listeners)
         application.router.add_get("/twin/v1/traffic", self._traffic)
+        application.router.add_get("/twin/v1/ca.pem", self._ca)
         application.router.add_routes(credentials.routes(tokens, project))
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
@@ -127,6 +131,9 @@ class TwinServer:
 
     async def _traffic(self, _: web.Request) -> web.Response:
         return web.json_response(report.traffic(self._front_end))
+
+    async def _ca(self, _: web.Request) -> web.Response:
+        return web.Response(text=self._authority, content_type="application/x-pem-file")
 
     async def _requests(self, received: web.Request) -> web.Response:
         after = received.query.get("after", "0")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from infra.certificates import KeyPair
 from infra.twin.operation import Failure, Operation
 from infra.twin.resources.key import Key
 from infra.twin.world import Change, Endpoint, World, load
@@ -28,6 +29,9 @@ CREATE TABLE IF NOT EXISTS operation (
     number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, body TEXT NOT NULL, applied INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS request (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS authority (
+    number INTEGER PRIMARY KEY CHECK (number = 1), chain TEXT NOT NULL, key TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _ATTACH = "INSERT OR IGNORE INTO endpoint (key, ip_address, port, instance) VALUES (?, ?, ?, ?)"
@@ -41,13 +45,15 @@ class Store:
     """Synchronous; a mutation takes a fraction of a millisecond."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens or makes the file; None keeps everything in memory. OSError: it cannot be used."""
+        """Opens or makes the file, which holds private keys; None keeps everything in memory. OSError: it cannot be."""
         try:
+            if path is not None:
+                path.touch(mode=0o600)
             self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise OSError(f"{path}: the twin's state cannot be kept there: {error}.") from error
 
     def close(self) -> None:
@@ -62,6 +68,16 @@ class Store:
             ((_key(key), json.loads(body)) for key, body in resources),
             ((_key(key), Endpoint(address, port, instance)) for key, address, port, instance in endpoints),
         )
+
+    def authority(self, make: Callable[[], KeyPair]) -> KeyPair:
+        """Whoever signs managed certificates; `make` is called where there is none yet."""
+        with self.transaction():
+            found = self._database.execute("SELECT chain, key FROM authority").fetchone()
+            if found is None:
+                made = make()
+                self._database.execute("INSERT INTO authority VALUES (1, ?, ?)", (made.chain, made.key))
+                return made
+        return KeyPair(*found)
 
     def operations(self) -> Iterator[tuple[Operation, bool]]:
         """(operation, whether its change is made), the oldest first."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from infra.certificates import self_signed
 from infra.sample import METHODS
-from infra.world.certificates import self_signed
 from infra.world.layout import AUDIENCE, HEALTH_PATH, HTTP_BINDINGS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from infra.world.layout import HEALTH_PATH
 
 if TYPE_CHECKING:
-    from infra.world.certificates import KeyPair
+    from infra.certificates import KeyPair
 
 NAME = "api"
 """Of all its resources: they are of different collections."""

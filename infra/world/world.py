@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
+from infra.certificates import Authority, new_authority
 from infra.faults.control import serve_faults
 from infra.faults.injector import Faults
 from infra.faults.kinds import HEAL
@@ -24,7 +25,6 @@ from infra.issuer.tokens import Order, mint
 from infra.sample import DESCRIPTOR_SET
 from infra.world import endpoint_groups, load_balancer, processes
 from infra.world.addresses import choose_port, claimed_layout
-from infra.world.certificates import Authority
 from infra.world.checks import call_probes
 from infra.world.children import ChildError
 from infra.world.clusters import DEFAULT_CLUSTERS
@@ -206,7 +206,7 @@ class World:
             raise ChildError("\n".join(["calls do not get through:", *problems]))
 
     async def _make_load_balancer(self) -> None:
-        authority = Authority("tidegate up")
+        authority = Authority(new_authority("tidegate up"))
         self.layout.authority.write_text(authority.certificate)
         groups = [endpoint_groups.path(zone) for zone in endpoint_groups.zones(self.layout)]
         await self.compute.run(load_balancer.calls(groups, authority.issue(API_HOST)))

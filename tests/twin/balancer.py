@@ -27,8 +27,17 @@ class Balancer:
         self._authority = trustme.CA()
         self.ca = self._authority.cert_pem.bytes()
 
-    async def make(self, groups: Mapping[str, Iterable[str]], service: Json | None = None, rate: float = 1000) -> None:
-        """A whole chain; `groups` has the endpoints of each region, `service` is put over the service's fields."""
+    async def make(
+        self,
+        groups: Mapping[str, Iterable[str]],
+        service: Json | None = None,
+        rate: float = 1000,
+        domains: Iterable[str] = (),
+    ) -> None:
+        """A whole chain; `groups` has the endpoints of each region, `service` is put over the service's fields.
+
+        With `domains` the certificate is a managed one.
+        """
         done = self.client.done
         await done("POST", "global/addresses", {"name": "vip"})
         check: Json = {"checkIntervalSec": 1, "timeoutSec": 1, "healthyThreshold": 1, "unhealthyThreshold": 2}
@@ -53,13 +62,16 @@ class Balancer:
         }
         await done("POST", "global/backendServices", fields | (service or {}))
         await done("POST", "global/urlMaps", {"name": "map", "defaultService": "global/backendServices/service"})
-        leaf = self._authority.issue_cert(HOST)
-        chain = "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems)
-        certificate = {"name": "cert", "certificate": chain, "privateKey": leaf.private_key_pem.bytes().decode()}
-        await done("POST", "global/sslCertificates", certificate)
+        given = {"type": "MANAGED", "managed": {"domains": list(domains)}} if domains else self._certificate()
+        await done("POST", "global/sslCertificates", {"name": "cert", **given})
         proxy = {"name": "proxy", "urlMap": "global/urlMaps/map", "sslCertificates": ["global/sslCertificates/cert"]}
         await done("POST", "global/targetHttpsProxies", proxy)
         await self.make_rule("rule", "targetHttpsProxies/proxy", "443")
+
+    def _certificate(self) -> Json:
+        leaf = self._authority.issue_cert(HOST)
+        chain = "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems)
+        return {"certificate": chain, "privateKey": leaf.private_key_pem.bytes().decode()}
 
     async def make_rule(self, name: str, target: str, port: str) -> None:
         rule = {"name": name, "target": f"global/{target}", "IPAddress": "global/addresses/vip", "portRange": port}

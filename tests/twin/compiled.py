@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import trustme
@@ -14,6 +16,7 @@ from gateway.configuration import ConfigurationError
 from gateway.configuration.model import GatewayConfig
 from gateway.core import CoreEndpoint
 from gateway.snapshot import compile_checks
+from infra.certificates import Authority, KeyPair, new_authority
 from infra.twin.api.call import Answer, Request
 from infra.twin.api.dispatch import Api
 from infra.twin.engine import Engine, Settings
@@ -21,6 +24,7 @@ from infra.twin.front_end.capacity import endpoints, members
 from infra.twin.front_end.chain import Chain, chains
 from infra.twin.front_end.configuration import configuration, snapshot
 from infra.twin.front_end.waterfall import distribute
+from infra.twin.managed import Provisioning
 from infra.twin.places import Places, round_trip
 from infra.twin.store import Store
 
@@ -40,6 +44,15 @@ def _certificate(host: str) -> Json:
     leaf = trustme.CA().issue_cert(host)
     chain = "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems)
     return {"certificate": chain, "privateKey": leaf.private_key_pem.bytes().decode()}
+
+
+AUTHORITY = Authority(new_authority("test"))
+
+
+@lru_cache
+def _issue(domains: tuple[str, ...]) -> KeyPair:
+    """What the authority signs, each time the same."""
+    return AUTHORITY.issue(*domains)
 
 
 CERTIFICATES = [_certificate("a.example"), _certificate("b.example")]
@@ -113,6 +126,8 @@ class Twin:
 
     def __init__(self) -> None:
         self.engine = Engine(Store(None), Settings())
+        now = datetime.fromtimestamp(NOW, UTC)
+        self.engine.watchers.append(Provisioning(self.engine, self.engine.world, _issue, lambda: now).arrived)
         self.api = Api(self.engine, Places(), lambda *_: {})
 
     def call(self, verb: str, path: str, body: object = None) -> Answer:

@@ -153,6 +153,7 @@ HONOURED: Mapping[str, Mapping[str, Values]] = {
         "certificate": Values(*CERTIFICATES),
         "privateKey": Values(*CERTIFICATES),
     },
+    "SslCertificateManagedSslCertificate": {"domains": _one("domains", ["a.example"], ["b.example"])},
     "TargetHttpProxy": {"urlMap": _one("urlMap", "global/urlMaps/map", "global/urlMaps/other")},
     "TargetHttpsProxy": {
         "sslCertificates": _one("sslCertificates", ["global/sslCertificates/cert"], ["global/sslCertificates/other"]),

@@ -196,11 +196,10 @@ async def test_calls_go_on_among_nonsense(balancer: Balancer) -> None:
 
 
 async def test_resources_that_make_no_sense_together_leave_others_served(balancer: Balancer) -> None:
-    """A second rule, whose certificate nobody has, is named as a problem; the first is served as before."""
+    """A second rule, which has no certificate, is named as a problem; the first is served as before."""
     done = balancer.client.done
-    managed = {"name": "managed", "type": "MANAGED", "managed": {"domains": ["a.example"]}}
-    await done("POST", "global/sslCertificates", managed)
-    proxy = {"name": "bare", "urlMap": "global/urlMaps/map", "sslCertificates": ["global/sslCertificates/managed"]}
+    names = "//certificatemanager.googleapis.com/projects/demo/locations/global/certificateMaps/names"
+    proxy = {"name": "bare", "urlMap": "global/urlMaps/map", "certificateMap": names}
     await done("POST", "global/targetHttpsProxies", proxy)
     rule = {"name": "bare", "target": "global/targetHttpsProxies/bare", "portRange": "443"}
     await done("POST", "global/forwardingRules", rule | {"loadBalancingScheme": "EXTERNAL_MANAGED"})

@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from infra.certificates import Authority, KeyPair, new_authority
 from infra.twin.process import TwinOptions, twin
 from infra.world import endpoint_groups
-from infra.world.certificates import Authority, KeyPair
 from infra.world.clusters import DEFAULT_CLUSTERS
 from infra.world.compute import Compute, ComputeError
 from infra.world.endpoint_groups import EndpointGroups
@@ -37,7 +37,7 @@ async def compute() -> AsyncIterator[Compute]:
 async def made(compute: Compute) -> Compute:
     """With a load balancer whose groups are empty."""
     await EndpointGroups(compute, LAYOUT).make()
-    await compute.run(calls(GROUPS, Authority("test").issue(API_HOST)))
+    await compute.run(calls(GROUPS, Authority(new_authority("test")).issue(API_HOST)))
     return compute
 
 

@@ -12,9 +12,10 @@ CERTIFICATE = Table(
         "certificate": "a chain in PEM; the leaf's names decide which certificate a client gets",
         "privateKey": "never given back",
         "selfManaged": "another way to say the same",
-        "type": "MANAGED ones have no key, and serve nothing",
+        "managed": "signed by the twin's authority once a forwarding rule leads to it; PROVISIONING until then",
+        "type": "MANAGED ones are given neither certificate nor key",
     },
-    stored={"description": "", "managed": "it stays PROVISIONING: no name of a twin's is anybody's to prove"},
+    stored={"description": ""},
     output={**SERVER, **plain("expireTime region subjectAlternativeNames")},
 )
 TARGET_HTTP_PROXY = Table(
@@ -59,7 +60,7 @@ CERTIFICATE_PARTS = (
     Table(
         "SslCertificateManagedSslCertificate",
         "a certificate of Google's",
-        stored={"domains": "1 to 100"},
-        output=plain("domainStatus status"),
+        honoured={"domains": "1 to 100, no wildcards; whether they lead anywhere is not asked"},
+        output={"domainStatus": "PROVISIONING, then ACTIVE", "status": "PROVISIONING, then ACTIVE"},
     ),
 )

@@ -86,7 +86,7 @@ def _service(world: World, key: Key) -> Service:
 
 
 def _certificates(world: World, proxy: Json, project: str) -> Iterator[Certificate]:
-    """A managed certificate has no key: nobody vouches for a twin's names."""
+    """A managed certificate has no key before it is signed."""
     for reference in proxy.get("sslCertificates", ()):
         certificate = _known(world, parse(reference, project))
         if "privateKey" in certificate:

@@ -16,6 +16,8 @@ class Propagation:
         self.world = world.copy()
         self.changed = asyncio.Event()
         """Set when the world has changed; whoever looks clears it."""
+        self.watchers: list[Callable[[Change], None]] = []
+        """Told of every change once it has arrived."""
         self._delay = delay
         self._now = now
         self._under_way: deque[tuple[float, Change]] = deque()
@@ -43,5 +45,8 @@ class Propagation:
 
     def _arrive(self) -> None:
         while self._under_way and self._under_way[0][0] <= self._now():
-            self.world.apply(self._under_way.popleft()[1])
+            change = self._under_way.popleft()[1]
+            self.world.apply(change)
             self.changed.set()
+            for watcher in self.watchers:
+                watcher(change)

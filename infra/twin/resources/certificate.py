@@ -1,16 +1,20 @@
-"""Certificates, given or managed. A managed one waits for names to point here, which no name of a twin does."""
+"""Certificates, given or managed. A managed one has no key until the twin's authority has signed it (`issued`)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import tidegate_core
 from infra.twin.discovery.body import Fault
 from infra.twin.resources.kind import Json, Kind, Subject, invalid
+from infra.twin.resources.values import check_values, domain
 
 MOST_DOMAINS = 100
+
+_RULES = (domain("managed.domains[]"),)
 
 
 def _complete(subject: Subject) -> Json:
@@ -29,20 +33,38 @@ def _complete(subject: Subject) -> Json:
     if "certificate" in resource:
         resource["selfManaged"] = {"certificate": resource["certificate"]}
     try:
-        facts = json.loads(tidegate_core.check_key_pair(resource["certificate"], resource["privateKey"]))
+        return resource | _facts(resource["certificate"], resource["privateKey"])
     except (KeyError, ValueError):
         return resource
-    resource["expireTime"] = datetime.fromtimestamp(facts["not_after"], UTC).isoformat(timespec="milliseconds")
-    resource["subjectAlternativeNames"] = facts["names"]
-    return resource
+
+
+def _facts(chain: str, key: str) -> Json:
+    """What is read from a certificate. ValueError: the key is not its."""
+    facts = json.loads(tidegate_core.check_key_pair(chain, key))
+    expires = datetime.fromtimestamp(facts["not_after"], UTC)
+    return {
+        "expireTime": expires.isoformat(timespec="milliseconds"),
+        "subjectAlternativeNames": facts["names"],
+    }
+
+
+def domains(resource: Mapping[str, Any]) -> Sequence[str]:
+    """The host names of a managed certificate, without the final dot that they may be given with, each once."""
+    given = (resource.get("managed") or {}).get("domains", ())
+    return tuple(dict.fromkeys(name.removesuffix(".").lower() for name in given))
+
+
+def issued(resource: Mapping[str, Any], chain: str, key: str) -> Json:
+    """A managed certificate once it is signed: ACTIVE with all its domains."""
+    managed = dict(resource["managed"])
+    managed |= {"status": "ACTIVE", "domainStatus": dict.fromkeys(managed["domains"], "ACTIVE")}
+    return {**resource, "managed": managed, "certificate": chain, "privateKey": key, **_facts(chain, key)}
 
 
 def _check(subject: Subject) -> Iterable[Fault]:
     resource = subject.resource
     if resource["type"] == "MANAGED":
-        domains = resource["managed"].get("domains", ())
-        if not 1 <= len(domains) <= MOST_DOMAINS:
-            yield invalid("managed.domains", len(domains), f"Between 1 and {MOST_DOMAINS} domains are needed.")
+        yield from _check_managed(resource)
         return
     for name in ("certificate", "privateKey"):
         if not resource.get(name):
@@ -52,6 +74,17 @@ def _check(subject: Subject) -> Iterable[Fault]:
         tidegate_core.check_key_pair(resource["certificate"], resource["privateKey"])
     except ValueError as error:
         yield Fault("resource.certificate", f"The SSL certificate could not be parsed: {error}.")
+
+
+def _check_managed(resource: Json) -> Iterable[Fault]:
+    given = resource["managed"].get("domains", ())
+    if not 1 <= len(given) <= MOST_DOMAINS:
+        yield invalid("managed.domains", len(given), f"Between 1 and {MOST_DOMAINS} domains are needed.")
+    yield from check_values(resource, _RULES)
+    for name in ("certificate", "privateKey", "selfManaged"):
+        if resource.get(name):
+            message = f"Invalid value for field 'resource.{name}'. A managed certificate is signed for you; give none."
+            yield Fault(f"resource.{name}", message)
 
 
 CERTIFICATE = Kind(

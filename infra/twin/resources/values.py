@@ -18,7 +18,12 @@ LONGEST_PATH = 1024
 LONGEST_DURATION = 315_576_000_000
 """Seconds: Google's, ten thousand years."""
 
+LONGEST_DOMAIN = 253
+"""Characters: what a name of 255 octets (RFC 1035) has as text."""
+
 _HOST = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?"
+_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _HOST_AND_PORT = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
 _HOST_PATTERN = re.compile(rf"\*|(?:\*\.)?{_HOST}")
@@ -52,6 +57,15 @@ def host_pattern(pattern: str) -> Rule:
         lambda value: _HOST_PATTERN.fullmatch(value) is not None,
         "Must be a host name without a port, *.suffix, or *.",
     )
+
+
+def domain(pattern: str) -> Rule:
+    """A name of the DNS (RFC 1123), which may end with a dot."""
+    return Rule(pattern, _is_domain, "Must be a domain name, and no wildcard.")
+
+
+def _is_domain(value: str) -> bool:
+    return len(value.removesuffix(".")) <= LONGEST_DOMAIN and _DOMAIN.fullmatch(value) is not None
 
 
 def header(pattern: str) -> Rule:
