@@ -55,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
             client_regions=tuple(dict.fromkeys(arguments.client_region or FrontEndOptions().client_regions)),
             first_port=arguments.listen_port,
             access_log=arguments.access_log,
+            enforce_firewalls=arguments.enforce_firewalls,
         ),
     )
     try:
@@ -132,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         metavar="PATH",
         help="where requests to backend services with a logConfig are logged, - for standard output (default: nowhere)",
+    )
+    parser.add_argument(
+        "--enforce-firewalls",
+        action="store_true",
+        help="send probes and requests only where firewall rules let 35.191.0.0/16 and 130.211.0.0/22 in, as Google's"
+        " networks do (default: rules are only kept)",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument(

@@ -80,11 +80,14 @@ async def twin(options: TwinOptions) -> AsyncIterator[str]:
 
 
 def _provisioning(engine: Engine, propagation: Propagation, authority: Authority) -> Provisioning:
+    """Begins with what a twin that was killed has left unsigned."""
+
     def issue(domains: tuple[str, ...]) -> KeyPair:
         return authority.issue(*domains, lifetime=LIFETIME)
 
     made = Provisioning(engine, propagation.world, issue, lambda: datetime.now(UTC))
     propagation.watchers.append(made.arrived)
+    made.look()
     return made
 
 
@@ -102,7 +105,6 @@ async def _end_operations(engine: Engine) -> None:
 
 
 async def _renew(provisioning: Provisioning) -> None:
-    """Looks at what the state's file has first: a twin that was killed may have left something unsigned."""
     while True:
-        provisioning.look()
         await asyncio.sleep(LOOK)
+        provisioning.look()

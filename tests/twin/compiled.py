@@ -23,6 +23,7 @@ from infra.twin.engine import Engine, Settings
 from infra.twin.front_end.capacity import endpoints, members
 from infra.twin.front_end.chain import Chain, chains
 from infra.twin.front_end.configuration import configuration, snapshot
+from infra.twin.front_end.firewall import Firewalls
 from infra.twin.front_end.waterfall import distribute
 from infra.twin.managed import Provisioning
 from infra.twin.places import Places, round_trip
@@ -86,6 +87,7 @@ CHAIN: tuple[tuple[str, Json], ...] = (
     ("global/networks", {"name": "net"}),
     ("regions/us-central1/subnetworks", {"name": "sub", "network": "global/networks/net", "ipCidrRange": "10.0.0.0/8"}),
     ("global/firewalls", {"name": "wall", "allowed": [{"IPProtocol": "tcp"}]}),
+    ("global/firewalls", {"name": "last", "denied": [{"IPProtocol": "all"}], "priority": 60_000}),
     ("global/securityPolicies", {"name": "policy"}),
     ("global/addresses", {"name": "vip"}),
     ("global/healthChecks", {"name": "check", "type": "GRPC_WITH_TLS", "grpcTlsHealthCheck": {"port": 8443}}),
@@ -155,14 +157,16 @@ class Twin:
 
 
 def traffic(twin: Twin) -> Json:
-    """All that the front end does with the resources, where every endpoint is healthy."""
+    """All that the front end does with the resources, where every endpoint is healthy and firewalls are enforced."""
     world, regions = twin.engine.world, Places().zones
+    firewalls = Firewalls(world)
     distances = {(client, region): round_trip(client, region) for client in CLIENTS for region in regions.values()}
     found: Json = {}
     for chain in chains(world):
         config = _unnamed(configuration(chain, "127.0.0.1:0", "-"))
         groups = {
-            service.name: members(world, service.resource, service.key.project, regions) for service in chain.services
+            service.name: members(world, service.resource, service.key.project, regions, firewalls.closed(service))
+            for service in chain.services
         }
         shares = {
             name: distribute(CLIENTS, [group.group(lambda _: True) for group in of], distances)
@@ -181,6 +185,7 @@ def traffic(twin: Twin) -> Json:
             "protocol": chain.protocol,
             "configuration": config,
             "checks": compile_checks(config),
+            "closed": {name: [group.closed for group in of] for name, of in groups.items()},
             "snapshots": {client: _snapshot(chain, config, known) for client, known in served.items()},
         }
     return found

@@ -36,6 +36,8 @@ _HOSTS = {"host": _one("host", "a", "b"), "requestPath": _one("requestPath", "/a
 _SERVICE_NAME = {"grpcServiceName": _one("grpcServiceName", "a", "b")}
 _WHERE = _one("service", SERVICE, OTHER)
 _LABELS = {"filterMatchCriteria": "MATCH_ALL", "filterLabels": [{"name": "a", "value": "b"}]}
+_TCP = [{"IPProtocol": "tcp", "ports": ["8443"]}]
+_DENIED = {"allowed": None, "denied": _TCP}
 _DEFAULT = _one("defaultService", SERVICE, OTHER)
 
 
@@ -159,7 +161,23 @@ HONOURED: Mapping[str, Mapping[str, Values]] = {
         "sslCertificates": _one("sslCertificates", ["global/sslCertificates/cert"], ["global/sslCertificates/other"]),
         "urlMap": _one("urlMap", "global/urlMaps/map", "global/urlMaps/other"),
     },
-    "NetworkEndpointGroup": {"defaultPort": _one("defaultPort", 8443, 9443)},
+    "NetworkEndpointGroup": {
+        "defaultPort": _one("defaultPort", 8443, 9443),
+        "network": _one("network", None, "global/networks/net"),
+    },
+    "Firewall": {
+        "allowed": _one("allowed", _TCP, [{"IPProtocol": "udp"}]),
+        "denied": Values({"allowed": None, "denied": [{"IPProtocol": "udp"}]}, _DENIED),
+        "direction": _one("direction", None, "EGRESS"),
+        "disabled": _one("disabled", None, True),
+        "network": _one("network", None, "global/networks/net"),
+        "priority": _one("priority", 59_999, 60_001),
+        "sourceRanges": _one("sourceRanges", None, ["10.0.0.0/8"]),
+        "sourceServiceAccounts": _one("sourceServiceAccounts", None, ["a@example.com"]),
+        "sourceTags": _one("sourceTags", None, ["a"]),
+        "targetServiceAccounts": Values(_DENIED, _DENIED | {"targetServiceAccounts": ["a@example.com"]}),
+        "targetTags": Values(_DENIED, _DENIED | {"targetTags": ["a"]}),
+    },
 }
 """Of what the traffic follows, by schema and field."""
 
@@ -209,7 +227,6 @@ ANSWERED: Mapping[tuple[str, str], tuple[Callable[[Twin], list[int]], Callable[[
 _EVERYONE = {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": ["*"]}}
 
 STORED: Mapping[tuple[str, str], Any] = {
-    ("Firewall", "priority"): 7,
     ("HttpRouteAction", "requestMirrorPolicy"): {"backendService": OTHER},
     ("SecurityPolicy", "rules"): [{"priority": LOWEST, "action": "deny(403)", "match": _EVERYONE}],
     ("Subnetwork", "ipCidrRange"): "10.1.0.0/16",
@@ -217,9 +234,6 @@ STORED: Mapping[tuple[str, str], Any] = {
     ("UrlMap", "tests"): [{"host": "a", "path": "/", "service": OTHER}],
 }
 """Values of stored fields for which not every one that the schema allows will do."""
-
-TOGETHER: Mapping[tuple[str, str], Json] = {("Firewall", "denied"): {"allowed": None}}
-"""What a stored field has to stand without."""
 
 _TEXTS = {
     "IPv4Range": "10.0.0.0/8",

@@ -23,14 +23,19 @@ def announced(descriptor: int) -> str:
         return str(json.loads(pipe.readline())["address"])
 
 
+def api_of(program: Program) -> str:
+    """`host:port`, from the URL that it prints."""
+
+    def said() -> str:
+        return program.stdout.strip()
+
+    return wait_for("the URL", said).removeprefix("http://").partition("/")[0]
+
+
 async def test_listeners_of_a_twin(tmp_path: Path) -> None:
     command = tidegate("twin", "--port", "0", "--client-region", "us-central1", "--client-region", "asia-east1")
     with Program(command, tmp_path) as program:
-
-        def said() -> str:
-            return program.stdout.strip()
-
-        api = wait_for("the URL", said).removeprefix("http://").partition("/")[0]
+        api = api_of(program)
 
         def listeners(*arguments: str) -> str:
             return subprocess.check_output(
@@ -50,6 +55,17 @@ async def test_listeners_of_a_twin(tmp_path: Path) -> None:
             ["us-central1", "203.0.113.1", "443", "HTTPS"],
             ["asia-east1", "203.0.113.1", "443", "HTTPS"],
         ]
+        program.send(signal.SIGTERM)
+        assert program.finish() == 0
+
+
+async def test_firewalls_say_in_words_what_they_close(tmp_path: Path) -> None:
+    with Program(tidegate("twin", "--port", "0", "--enforce-firewalls"), tmp_path) as program:
+        api = api_of(program)
+        async with aiohttp.ClientSession() as session:
+            await Balancer(Client(session, f"http://{api}")).make({"us-central1": ["127.0.0.1:9"]})
+        reason = "no firewall rule of network default lets 35.191.0.0/16 to port 9 in"
+        wait_for("the reason", lambda: reason in program.stderr)
         program.send(signal.SIGTERM)
         assert program.finish() == 0
 

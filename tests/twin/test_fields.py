@@ -16,7 +16,7 @@ from infra.twin.fields.table import Handling
 from infra.twin.fields.tables import BY_SCHEMA, KINDS, Place, places
 from infra.twin.resources.kinds import KINDS as RESOURCES
 from tests.twin.compiled import BASE, ENDPOINTS, GROUPS, PROJECT, Json, Refused, Twin, traffic
-from tests.twin.field_values import ANSWERED, HONOURED, STORED, TOGETHER, Values, any_value, look_up, put, where
+from tests.twin.field_values import ANSWERED, HONOURED, STORED, Values, any_value, look_up, put, where
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = compute_v1()
@@ -113,7 +113,7 @@ def test_what_is_stored_is_given_back_and_changes_nothing(place: Place) -> None:
     served, resource = before(place)
     known = look_up(resource, place)
     value = STORED.get((schema, place.name)) or any_value(SCHEMAS, place.schema, place.name, known)
-    other, after = made(place, TOGETHER.get((schema, place.name), {}) | {place.name: value})
+    other, after = made(place, {place.name: value})
     assert stored_form(look_up(after, place)) == value != stored_form(known)
     assert traffic(other) == served
 

@@ -12,12 +12,12 @@ ENDPOINT_GROUP = Table(
     honoured={
         **NAMED,
         "defaultPort": "of endpoints that are attached without a port",
+        "network": "whose firewall rules hold with `--enforce-firewalls`",
         "networkEndpointType": "GCE_VM_IP_PORT: endpoints name an instance. NON_GCP_PRIVATE_IP_PORT: they name none",
     },
     stored={
         "annotations": "",
         "description": "",
-        "network": KNOWN,
         "subnetwork": KNOWN,
         **dict.fromkeys(("appEngine", "cloudFunction", "cloudRun", "pscData", "pscTargetService"), _OTHER_GROUPS),
     },

@@ -1,4 +1,4 @@
-"""Fields of what is only kept, so that others can refer to it: networks, subnetworks, firewalls, security policies."""
+"""Fields of what is kept so that others can refer to it, networks and security policies, and of firewalls."""
 
 from __future__ import annotations
 
@@ -38,15 +38,26 @@ SUBNETWORK = Table(
 )
 FIREWALL = Table(
     "Firewall",
-    "firewalls",
-    honoured=NAMED,
-    stored={
-        **plain("description destinationRanges direction disabled logConfig params priority sourceRanges"),
-        **plain("sourceServiceAccounts sourceTags targetServiceAccounts targetTags"),
-        "allowed": "or `denied`; nothing is kept out",
-        "denied": "or `allowed`; nothing is kept out",
-        "network": KNOWN,
+    "firewalls (honoured with --enforce-firewalls)",
+    honoured={
+        **NAMED,
+        "allowed": "or `denied`; that of TCP counts",
+        "denied": "or `allowed`; that of TCP counts",
+        "direction": "INGRESS counts",
+        "disabled": "it does not count then",
+        "network": "that of the endpoints' group",
+        "priority": "the lowest number is asked first; where two are the same, `denied`",
+        "sourceRanges": "all of 35.191.0.0/16 and 130.211.0.0/22 has to be let in",
+        **dict.fromkeys(
+            ("sourceServiceAccounts", "sourceTags"),
+            "Google's front ends have none, so such a source does not mean them",
+        ),
+        **dict.fromkeys(
+            ("targetServiceAccounts", "targetTags"),
+            "who has them is not known: `allowed` counts for every endpoint, `denied` for none",
+        ),
     },
+    stored={**plain("description logConfig params"), "destinationRanges": "endpoints have real addresses here"},
     output=SERVER,
 )
 SECURITY_POLICY = Table(

@@ -7,15 +7,18 @@ the moment between the death of a whole group and the next look at the demand: t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core import CoreEndpoint
 from infra.twin.front_end.waterfall import Distances, Group
-from infra.twin.resources.key import parse
-from infra.twin.world import World
+from infra.twin.resources.key import Key, parse
+from infra.twin.world import Endpoint, World
 
 Json = Mapping[str, Any]
+
+Closed = Callable[[Key, Endpoint], str]
+"""Why nothing may be sent to an endpoint of a group; `` where it may."""
 
 WHOLE = 10_000
 """The weights of all endpoints of a service sum up to about this, so that a share is exact to a hundredth percent."""
@@ -23,7 +26,10 @@ WHOLE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """A group of a backend service. `rate` is for each endpoint, in requests per second; None: `total` is for all."""
+    """A group of a backend service. `rate` is for each endpoint, in requests per second; None: `total` is for all.
+
+    `closed` says why nothing may be sent to some of the addresses.
+    """
 
     name: str
     region: str
@@ -32,20 +38,33 @@ class Members:
     scaler: float
     preferred: bool
     addresses: tuple[str, ...]
+    closed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> tuple[str, ...]:
+        return tuple(address for address in self.addresses if address not in self.closed)
 
     def group(self, is_healthy: Callable[[str], bool]) -> Group:
         """Google counts what its healthy endpoints can carry; a total holds while there is one."""
-        healthy = sum(is_healthy(address) for address in self.addresses)
+        healthy = sum(is_healthy(address) for address in self.reachable)
         whole = self.rate * healthy if self.rate is not None else self.total * min(1, healthy)
         return Group(self.name, self.region, whole * self.scaler, self.preferred)
 
 
-def members(world: World, service: Json, project: str, region_of: Mapping[str, str]) -> tuple[Members, ...]:
+def let_in(_group: Key, _endpoint: Endpoint) -> str:
+    """Nothing is closed."""
+    return ""
+
+
+def members(
+    world: World, service: Json, project: str, region_of: Mapping[str, str], closed: Closed = let_in
+) -> tuple[Members, ...]:
     """The groups of a backend service with their endpoints; `region_of` a zone."""
     found = []
     for backend in service.get("backends", ()):
         key = parse(backend["group"], project)
         rate = backend.get("maxRatePerEndpoint")
+        of = world.endpoints.get(key, {})
         found.append(
             Members(
                 name=str(key),
@@ -54,7 +73,8 @@ def members(world: World, service: Json, project: str, region_of: Mapping[str, s
                 total=float(backend.get("maxRate", 0.0)),
                 scaler=float(backend["capacityScaler"]),
                 preferred=backend.get("preference") == "PREFERRED",
-                addresses=tuple(endpoint.address for endpoint in world.endpoints.get(key, {})),
+                addresses=tuple(endpoint.address for endpoint in of),
+                closed={endpoint.address: reason for endpoint in of if (reason := closed(key, endpoint))},
             )
         )
     return tuple(found)
@@ -83,17 +103,17 @@ def endpoints(
     """(priority, weight) by address."""
     for group in sorted(groups, key=lambda group: group.scaler <= 0):
         if group.scaler <= 0:
-            for address in group.addresses:
+            for address in group.reachable:
                 places.setdefault(address, (0, 0))
             continue
         share = shares.get(group.name, 0.0)
-        able = sum(is_healthy(address) for address in group.addresses) or len(group.addresses)
+        able = sum(is_healthy(address) for address in group.reachable) or len(group.reachable)
         weight = max(1, round(share * WHOLE / max(1, able)))
         priority = 0
         if not share:
             place = (not group.preferred, distances.get((client, group.region), 0.0), group.region)
             priority = 1 + behind.index(place)
-        for address in group.addresses:
+        for address in group.reachable:
             former_priority, former_weight = places.get(address, (priority + 1, 0))
             if former_priority > priority:
                 places[address] = (priority, weight)

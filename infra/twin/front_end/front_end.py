@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from gateway.core import CoreEndpoint, CoreFactory, open_core
 from gateway.problems import problems_of
 from healthcheck.state import Verdict
-from infra.twin.front_end.capacity import Members, endpoints, members
+from infra.twin.front_end.capacity import Members, endpoints, let_in, members
 from infra.twin.front_end.chain import Chain, Service, chains
 from infra.twin.front_end.demand import Rate
 from infra.twin.front_end.edge import Edge
+from infra.twin.front_end.firewall import Firewalls
 from infra.twin.front_end.propagation import Propagation
 from infra.twin.front_end.waterfall import Shares, distribute
 from infra.twin.places import round_trip
@@ -39,11 +40,15 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class FrontEndOptions:
-    """`first_port` 0: any. `access_log` is a path, `-` for standard output, or "" for none."""
+    """`first_port` 0: any. `access_log` is a path, `-` for standard output, or "" for none.
+
+    `enforce_firewalls`: endpoints that the rules of their network keep from the load balancer get nothing.
+    """
 
     client_regions: Sequence[str] = ("us-central1", "europe-west1", "asia-east1")
     first_port: int = 0
     access_log: str = ""
+    enforce_firewalls: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +87,10 @@ class FrontEnd:
         self._flows: dict[tuple[str, str], Flow] = {}
         self._shares: dict[str, Shares] = {}
         self._ports = 0
+        self._refusals: frozenset[str] = frozenset()
+        self._firewalls = Firewalls(propagation.world) if options.enforce_firewalls else None
+        if self._firewalls is not None:
+            propagation.watchers.append(self._firewalls.arrived)
         regions = {*region_of.values(), *options.client_regions}
         self._distances = {(one, other): round_trip(one, other) for one in options.client_regions for other in regions}
 
@@ -108,7 +117,9 @@ class FrontEnd:
         return {service.name: service for service in found}
 
     def groups(self, service: Service) -> tuple[Members, ...]:
-        return members(self._world, service.resource, service.key.project, self._region_of)
+        """The groups of a service, with what is closed to the load balancer."""
+        closed = let_in if self._firewalls is None else self._firewalls.closed(service)
+        return members(self._world, service.resource, service.key.project, self._region_of, closed)
 
     def shares(self, service: str, client: str) -> Mapping[str, float]:
         """The fraction of a client region's requests that each group gets."""
@@ -132,11 +143,27 @@ class FrontEnd:
         known: dict[str, Verdict] = {}
         for name in names:
             known |= self.verdicts(name)
+        closed = self._closed(group, names)
         states: dict[Endpoint, str] = {}
         for endpoint in self._world.endpoints.get(group, {}):
-            verdict = known.get(endpoint.address, Verdict.UNKNOWN)
+            verdict = Verdict.UNHEALTHY if endpoint.address in closed else known.get(endpoint.address, Verdict.UNKNOWN)
             states[endpoint] = {Verdict.HEALTHY: "HEALTHY", Verdict.UNKNOWN: "UNKNOWN"}.get(verdict, "UNHEALTHY")
         return states
+
+    def _closed(self, group: Key, names: Sequence[str]) -> set[str]:
+        """The addresses of a group that are closed to one of these services."""
+        if self._firewalls is None:
+            return set()
+        groups = (of for name, service in self.services().items() if name in names for of in self.groups(service))
+        return {address for of in groups if of.name == str(group) for address in of.closed}
+
+    def _tell_refusals(self) -> None:
+        """Says once why endpoints get nothing, until it is so no more."""
+        groups = ((name, of) for name, service in self.services().items() for of in self.groups(service))
+        known = frozenset(f"{name}: {reason}" for name, of in groups for reason in of.closed.values())
+        for text in sorted(known - self._refusals):
+            log.warning("%s", text)
+        self._refusals = known
 
     @property
     def _world(self) -> World:
@@ -150,6 +177,7 @@ class FrontEnd:
             for place in [place for place in self._fronts if place not in wanted]:
                 await self._fronts.pop(place).edge.aclose()
             await asyncio.gather(*(self._serve(place, chain) for place, chain in wanted.items()))
+            self._tell_refusals()
 
     def _clients(self) -> Iterable[str]:
         return self._options.client_regions

@@ -44,6 +44,10 @@ def _flow(front_end: FrontEnd, service: Service, client: str) -> Json:
     flow, shares = front_end.flow(service.name, client), front_end.shares(service.name, client)
     verdicts = front_end.verdicts(service.name, client)
     groups = front_end.groups(service)
+
+    def known(address: str) -> Verdict:
+        return verdicts.get(address, Verdict.UNKNOWN)
+
     return {
         "service": service.name,
         "clientRegion": client,
@@ -53,7 +57,7 @@ def _flow(front_end: FrontEnd, service: Service, client: str) -> Json:
                 "group": group.name,
                 "region": group.region,
                 "share": round(shares.get(group.name, 0.0), 4),
-                "healthy": sum(verdicts.get(address) is Verdict.HEALTHY for address in group.addresses),
+                "healthy": sum(verdicts.get(address) is Verdict.HEALTHY for address in group.reachable),
                 "endpoints": len(group.addresses),
             }
             for group in groups
@@ -62,10 +66,11 @@ def _flow(front_end: FrontEnd, service: Service, client: str) -> Json:
             {
                 "endpoint": address,
                 "group": group.name,
-                "health": str(verdicts.get(address, Verdict.UNKNOWN)).upper(),
+                "health": str(Verdict.UNHEALTHY if address in group.closed else known(address)).upper(),
                 "requestsPerSecond": round(flow.ended[address].per_second, 2) if address in flow.ended else 0.0,
                 "failuresPerSecond": round(flow.failed[address].per_second, 2) if address in flow.failed else 0.0,
             }
+            | ({"problem": group.closed[address]} if address in group.closed else {})
             for group in groups
             for address in group.addresses
         ],
