@@ -201,7 +201,11 @@ async def states(client: Client) -> dict[int, str]:
 
 async def problems(balancer: Balancer) -> dict[str, str]:
     """By endpoint, as every client region is told."""
-    return {one["endpoint"]: one.get("problem", "") for flow in await balancer.flows() for one in flow["endpoints"]}
+    found = {}
+    for one in (one for flow in await balancer.flows() for one in flow["endpoints"]):
+        found[one["endpoint"]] = one.get("problem", "")
+        assert "problem" not in one or one["health"] == "UNHEALTHY"
+    return found
 
 
 def port_of(address: str) -> int:

@@ -159,6 +159,8 @@ class FrontEnd:
 
     def _tell_refusals(self) -> None:
         """Says once why endpoints get nothing, until it is so no more."""
+        if self._firewalls is None:
+            return
         groups = ((name, of) for name, service in self.services().items() for of in self.groups(service))
         known = frozenset(f"{name}: {reason}" for name, of in groups for reason in of.closed.values())
         for text in sorted(known - self._refusals):
