@@ -47,6 +47,7 @@ class Store(Scripted):
         super().__init__()
         self.revision = 1
         self.keys = {f"svc/{name}".encode(): value(address) for name, address in servers.items()}
+        self.written = dict.fromkeys(self.keys, self.revision)
         self.down = ""
         self.mute = False
         self.watches: list[asyncio.Queue[tuple[Change, ...] | EtcdError]] = []
@@ -58,20 +59,21 @@ class Store(Scripted):
         if text is None:
             del self.keys[key]
         else:
-            self.keys[key] = text
+            self.keys[key], self.written[key] = text, self.revision
         if not self.mute:
-            self.say((Change(key, text),))
+            self.say((Change(key, text, self.revision),))
 
     def say(self, event: tuple[Change, ...] | EtcdError) -> None:
         for watch in self.watches:
             watch.put_nowait(event)
 
-    async def list_range(self, start: bytes, end: bytes, *, count_only: bool = False) -> Listing:
+    async def list_range(self, start: bytes, end: bytes, *, changed_since: int = 0) -> Listing:
         self.note()
         if self.down:
             raise EtcdError(self.down)
         within = [KeyValue(key, text) for key, text in self.keys.items() if start <= key < end]
-        return Listing(self.revision, len(within), () if count_only else tuple(within))
+        changed = tuple(one for one in within if self.written[one.key] >= changed_since)
+        return Listing(self.revision, len(within), changed)
 
     async def watch(self, start: bytes, end: bytes, revision: int, quiet: float) -> Changes:
         self.started_at.append(revision)
@@ -210,6 +212,35 @@ async def test_a_silent_watch_is_checked() -> None:
         store.mute = True
         store.put("b", value("10.0.0.2:1"))
         assert await anext(updates) == found("10.0.0.1:1", "10.0.0.2:1")
+
+
+async def test_a_silent_watch_misses_no_server_that_took_the_place_of_another() -> None:
+    """There are as many as before, so counting them does not tell."""
+    store = Store(a="10.0.0.1:1", b="10.0.0.2:1")
+    async with etcd(store) as updates, asyncio.timeout(QUIET * 5):
+        await anext(updates)
+        store.mute = True
+        store.put("a", value("10.0.0.9:1"))
+        assert await anext(updates) == found("10.0.0.9:1", "10.0.0.2:1")
+        store.put("b", None)
+        store.put("c", value("10.0.0.3:1"))
+        assert await anext(updates) == found("10.0.0.9:1", "10.0.0.3:1")
+
+
+async def test_what_was_watched_is_not_listed_again() -> None:
+    store = Store(a="10.0.0.1:1")
+    async with etcd(store) as updates:
+        await anext(updates)
+        changed = asyncio.ensure_future(anext(updates))
+        await asyncio.sleep(1)
+        store.put("a", value("10.0.0.2:1"))
+        assert await changed == found("10.0.0.2:1")
+        following = asyncio.ensure_future(anext(updates))
+        await asyncio.sleep(QUIET * 3 + 1)
+        assert not following.done()
+        assert store.started_at == [2]
+        following.cancel()
+        await asyncio.wait([following])
 
 
 async def test_names_in_a_registry_are_resolved_again() -> None:

@@ -50,7 +50,7 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The keys of a range at `revision`. `count` counts them also where only the count was asked for."""
+    """The keys of a range at `revision`. `count` counts all of them, whichever of them are listed."""
 
     revision: int
     count: int
@@ -59,10 +59,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`value` None: the key is deleted."""
+    """`value` None: the key is deleted. `revision`: that of the change."""
 
     key: bytes
     value: bytes | None
+    revision: int = 0
 
 
 Changes = AsyncGenerator[tuple[Change, ...], None]
@@ -77,9 +78,14 @@ class Etcd(Client):
         self._current = 0
         self._token = ""
 
-    async def list_range(self, start: bytes, end: bytes, *, count_only: bool = False) -> Listing:
-        """Linearizable: a member that has lost its cluster does not answer from memory."""
-        query = {"key": _text(start), "range_end": _text(end), "count_only": count_only}
+    async def list_range(self, start: bytes, end: bytes, *, changed_since: int = 0) -> Listing:
+        """Linearizable: a member that has lost its cluster does not answer from memory.
+
+        `changed_since`, a revision: of the keys that were written then or later one is listed, without its value.
+        """
+        query: dict[str, Any] = {"key": _text(start), "range_end": _text(end)}
+        if changed_since:
+            query |= {"min_mod_revision": str(changed_since), "keys_only": True, "limit": "1"}
         answer = await self.call("kv/range", query)
         try:
             entries = tuple(_key_value(one) for one in answer.get("kvs", ()))
@@ -252,5 +258,5 @@ def _key_value(found: Mapping[str, Any]) -> KeyValue:
 
 
 def _change(event: Mapping[str, Any]) -> Change:
-    found = _key_value(event["kv"])
-    return Change(found.key, None if event.get("type") == "DELETE" else found.value)
+    found, revision = _key_value(event["kv"]), int(event["kv"].get("mod_revision", 0))
+    return Change(found.key, None if event.get("type") == "DELETE" else found.value, revision)

@@ -2,7 +2,8 @@
 
 A listing needs no history, so compaction, a partition, a restart and even another data directory cost one more listing.
 A watch is silent while nothing changes, and as silent when its packets vanish: after `QUIET` seconds without a change a
-linearizable count shows whether etcd still answers and whether a change was missed.
+linearizable question shows whether etcd still answers and whether a change was missed. A key that was written since has
+a later revision than all that is known, and one that was deleted makes another count.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SHORTEST_INTERVAL = 0.1
 class Client(Protocol):
     """What is asked of `gateway.discover.etcd.client.Etcd`."""
 
-    async def list_range(self, start: bytes, end: bytes, *, count_only: bool = False) -> Listing: ...
+    async def list_range(self, start: bytes, end: bytes, *, changed_since: int = 0) -> Listing: ...
     def watch(self, start: bytes, end: bytes, revision: int, quiet: float) -> Changes: ...
 
 
@@ -65,18 +66,19 @@ class Prefix:
         """What is found in one listing and the watch after it."""
         start, end = prefix_range(self.prefix)
         listing = await client.list_range(start, end)
-        entries = {one.key: read(one.key, one.value) for one in listing.entries}
+        entries, revision = {one.key: read(one.key, one.value) for one in listing.entries}, listing.revision
         yield await self._found(entries, hosts)
-        async with aclosing(client.watch(start, end, listing.revision + 1, QUIET)) as watch:
+        async with aclosing(client.watch(start, end, revision + 1, QUIET)) as watch:
             async for changes in watch:
                 for change in changes:
+                    revision = max(revision, change.revision)
                     if change.value is None:
                         entries.pop(change.key, None)
                     else:
                         entries[change.key] = read(change.key, change.value)
                 if not changes:
-                    counted = await client.list_range(start, end, count_only=True)
-                    if counted.count != len(entries):
+                    since = await client.list_range(start, end, changed_since=revision + 1)
+                    if since.entries or since.count != len(entries):
                         return
                 back_off.reset()
                 yield await self._found(entries, hosts)
