@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.discover.back_off import BackOff
-from gateway.discover.kubernetes.api import Api, ApiError, Collection, Event, Expired, Forbidden, Listed
+from gateway.discover.kubernetes.api import Api, ApiError, Collection, Event, Expired, Forbidden, Listed, Unusable
 from gateway.discover.kubernetes.follow import Follower, Kind
 from gateway.discover.kubernetes.source import KubernetesSource
 from gateway.discover.kubernetes.target import Target
@@ -120,6 +120,14 @@ async def test_watches_that_end_at_once_do_not_spin() -> None:
     api = ScriptedApi([[bookmark("8")]])
     await run(api, 600)
     assert len(api.asked) < 30
+
+
+async def test_what_a_server_cannot_tell_is_listed() -> None:
+    """A version that it answers with an error, or an event that cannot be read, would stand in the way for ever."""
+    api = ScriptedApi(Unusable("no such version"), [2.0, Unusable("another form")], [100.0])
+    follower = await run(api, 10)
+    assert api.asked == [(0, "list"), (0, "7"), (1, "list"), (1, "7"), (4.6, "list"), (4.6, "7")]
+    assert (follower.view.failure, follower.view.failures) == ("", 2)
 
 
 async def test_versions_that_are_always_too_old_do_not_spin() -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from gateway.discover.kubernetes.api import ROLE, Absent, ApiError, Collection, Event, Expired, Forbidden
+from gateway.discover.kubernetes.api import ROLE, Absent, ApiError, Collection, Event, Expired, Forbidden, Unusable
 from gateway.discover.kubernetes.objects import Json
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def events(answer: aiohttp.ClientResponse, seconds: float) -> AsyncIterato
         event = read_json(line, origin(answer))
         kind, document = event.get("type"), event.get("object")
         if not isinstance(kind, str) or not isinstance(document, dict):
-            raise ApiError(f"{origin(answer)} sent a watch event of another form.")
+            raise Unusable(f"{origin(answer)} sent a watch event of another form.")
         if kind == "ERROR":
             raise _failure(document, origin(answer))
         yield Event(kind, document)
@@ -58,7 +58,7 @@ async def events(answer: aiohttp.ClientResponse, seconds: float) -> AsyncIterato
 def _failure(status: Json, origin: str) -> ApiError:
     if status.get("code") == 410 or status.get("reason") in ("Expired", "Gone"):
         return Expired(f"{origin} no longer knows that version (410).")
-    return ApiError(f"{origin} ended a watch with {status.get('code')}: {status.get('message')}")
+    return Unusable(f"{origin} ended a watch with {status.get('code')}: {status.get('message')}")
 
 
 async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -76,16 +76,16 @@ async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             pending.append(rest)
             size += len(rest)
         if size > MAX_EVENT_BYTES:
-            raise ApiError(f"{origin(answer)} sent an event of more than {MAX_EVENT_BYTES} bytes.")
+            raise Unusable(f"{origin(answer)} sent an event of more than {MAX_EVENT_BYTES} bytes.")
 
 
 def read_json(body: bytes, origin: str) -> Json:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise ApiError(f"{origin} did not answer with JSON.") from None
+        raise Unusable(f"{origin} did not answer with JSON.") from None
     if not isinstance(document, dict):
-        raise ApiError(f"{origin} did not answer with a JSON object.")
+        raise Unusable(f"{origin} did not answer with a JSON object.")
     return document
 
 
@@ -108,7 +108,8 @@ async def refusal(answer: aiohttp.ClientResponse, collection: Collection, verb: 
         return Absent(f"{server} has no {collection.resource} of {group}/v1 (404).")
     if answer.status == 410:
         return Expired(f"{server} no longer knows that version (410).")
-    return ApiError(f"{server} answered {answer.status}: {said}", _retry_after(answer))
+    kind = ApiError if answer.status == 429 else Unusable
+    return kind(f"{server} answered {answer.status}: {said}", _retry_after(answer))
 
 
 async def _message(answer: aiohttp.ClientResponse) -> str:

@@ -29,6 +29,10 @@ class Absent(ApiError):
     """The server has no such kind of objects."""
 
 
+class Unusable(ApiError):
+    """The server answers with an error, or with what cannot be read. The same question may bring the same again."""
+
+
 class Expired(ApiError):
     """The server no longer knows what happened since that version: list again."""
 

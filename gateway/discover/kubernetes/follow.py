@@ -2,7 +2,8 @@
 
 A watch that ends, as each does after some minutes, goes on behind the last version that was seen, so nothing is missed
 and nothing is listed twice. When the server no longer knows that version (410) the objects are listed again, and the
-list replaces all that was known.
+list replaces all that was known. So it is, as in client-go, after an error of the server's and an event that cannot be
+read: from that version on the same might come for ever, and nothing that is behind it.
 
 Where the first kind may not be read or is not there, the next takes its place; each time that a watch ends the first is
 asked for again. Once it was read a refusal is a failure like others: a server that has just started refuses what it
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from gateway.discover.back_off import BackOff
-from gateway.discover.kubernetes.api import Absent, Api, ApiError, Collection, Event, Expired, Forbidden
+from gateway.discover.kubernetes.api import Absent, Api, ApiError, Collection, Event, Expired, Forbidden, Unusable
 from gateway.discover.kubernetes.objects import Json, name_of, version_of
 
 log = logging.getLogger("tidegate.discover")
@@ -107,6 +108,9 @@ class Follower(Generic[Facts]):
         except Expired:
             log.debug("%s are listed again: the server no longer knows our version.", kind.collection.resource)
             self._kind = None
+        except Unusable:
+            self._kind = None
+            raise
 
     async def _list(self, kind: Kind[Facts]) -> None:
         listed = await self._api.list(kind.collection)
