@@ -83,3 +83,22 @@ async def test_a_server_that_goes_away_is_told_of_while_its_last_calls_run() -> 
                 backend.release.set()
                 assert await call == b"x"
                 await stopping
+
+
+async def test_who_comes_in_the_place_of_another_is_not_held_to_account_for_it() -> None:
+    """As in a rolling update: the calls that still run at a pod that is gone end with it."""
+    async with Backend() as old, Backend() as new:
+        with Serving(document(old.address)) as serving:
+            async with Client(serving.address) as client:
+                calls = [asyncio.ensure_future(client.sleep(b"x")) for _ in range(5)]
+                await until("the calls", lambda: len(old.calls) == 5)
+                serving.core.change_endpoints("app", [], [old.address])
+                serving.core.change_endpoints("app", [(new.address, 1, 0, 0)], [])
+                await client.unary(b"x")
+                await old.stop()
+                for call in calls:
+                    assert (await failure(call)).code() is grpc.StatusCode.UNAVAILABLE
+                await serving.idle()
+                tallies = {address: counts for address, *counts in serving.core.tallies("app")}
+                assert tallies[new.address] == [1, 0, 0]
+                assert lost(serving) == set()

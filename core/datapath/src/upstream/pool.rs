@@ -45,6 +45,8 @@ pub(crate) struct Endpoint {
     pub(crate) connections: Vec<u32>,
     /// Of them, those that are not connected yet.
     pub(crate) connecting: u32,
+    /// All that are open, also those that take no more requests: as long as there is one, this is its endpoint.
+    pub(crate) open: u32,
     failures: u32,
     not_before_ms: u64,
     pub(crate) tally: Arc<Tally>,
@@ -64,6 +66,7 @@ impl Endpoint {
             health: Health::Unknown,
             connections: Vec::new(),
             connecting: 0,
+            open: 0,
             failures: 0,
             not_before_ms: 0,
             tally,
@@ -244,7 +247,7 @@ impl Pool {
 
     /// Slots that are not used any more are looked for once they are many.
     fn add(&mut self, endpoint: &snapshot::Endpoint, since_ms: u64) {
-        let is_unused = |endpoint: &Endpoint| endpoint.weight == 0 && endpoint.connections.is_empty();
+        let is_unused = |endpoint: &Endpoint| endpoint.weight == 0 && endpoint.open == 0;
         if self.free.is_empty() && self.unused > self.endpoints.len() / 4 {
             self.free =
                 (0..self.endpoints.len() as u32).filter(|&at| is_unused(&self.endpoints[at as usize])).collect();

@@ -341,6 +341,7 @@ impl Worker {
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.push(slot);
         target.connecting += 1;
+        target.open += 1;
         if self.register(slot).is_err() {
             self.close_connection(slot);
             return;
@@ -444,6 +445,7 @@ impl Worker {
         let Side::Upstream { pool, endpoint } = side else { return };
         let target = &mut self.pools[pool as usize].endpoints[endpoint as usize];
         target.connections.retain(|&held| held != slot);
+        target.open -= 1;
         if ready {
             self.lost(pool, endpoint);
         } else {
