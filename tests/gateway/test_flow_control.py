@@ -13,6 +13,7 @@ import h2.settings
 from tests.gateway.backends import SERVICE, Backend, Client
 from tests.gateway.core import Serving, backend, document, until
 from tests.gateway.raw import Peer, RawBackend, connect, http1, message, requests
+from tests.support.ports import free_port
 
 KIBIBYTE, MEBIBYTE = 1 << 10, 1 << 20
 WINDOW = 256 * KIBIBYTE
@@ -213,6 +214,20 @@ async def test_more_connections_when_the_backends_streams_are_used_up() -> None:
                 assert serving.number("upstream_connections_total") == 16
                 for call in calls:
                     call.cancel()
+            await serving.idle()
+
+
+async def test_who_waits_for_room_at_one_endpoint_does_not_fail_with_others_that_are_down() -> None:
+    async with Backend(options=[("grpc.max_concurrent_streams", 1)]) as app:
+        with Serving(document(backend(app.address, max_connections=1))) as serving:
+            async with Client(serving.address) as client:
+                await client.unary(b"", timeout=60)
+                down = [(f"127.0.0.1:{free_port()}", 1, 0, 0) for _ in range(2)]
+                serving.core.change_endpoints("app", down, [])
+                calls = [asyncio.ensure_future(client.sleep(b"x", timeout=60)) for _ in range(5)]
+                await until("attempts to connect", lambda: serving.number("upstream_connect_failures_total") >= 2)
+                app.release.set()
+                assert await asyncio.gather(*calls) == [b"x"] * 5
             await serving.idle()
 
 

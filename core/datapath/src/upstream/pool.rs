@@ -397,4 +397,10 @@ impl Pool {
         let (spread, endpoints) = self.choice(now_ms);
         spread.slots().any(|at| endpoints[at as usize].connecting > 0)
     }
+
+    /// Whether an endpoint that requests may go to has a connection for them, be it full; to be asked while none is made.
+    pub(crate) fn is_connected(&mut self, now_ms: u64) -> bool {
+        let (spread, endpoints) = self.choice(now_ms);
+        spread.slots().any(|at| !endpoints[at as usize].connections.is_empty())
+    }
 }

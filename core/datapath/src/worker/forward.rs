@@ -203,7 +203,8 @@ impl Worker {
         true
     }
 
-    /// Sees to it that somebody will take the queue: a connection that is being made, or a time to try again.
+    /// Sees to it that somebody will take the queue: a connection that is being made, or a time to try again. Only
+    /// endpoints that requests may go to are connected to, the best first.
     fn connect_for_queue(&mut self, pool: u32) {
         let (now_ms, random) = (self.clock.now_ms, self.next_random());
         let chosen = &mut self.pools[pool as usize];
@@ -219,22 +220,24 @@ impl Worker {
         }
         let most = chosen.backend.max_connections;
         let (spread, endpoints) = chosen.choice(now_ms);
+        let mut again_ms = u64::MAX;
         let next = spread.slots_from(random).find(|&at| {
             let endpoint = &endpoints[at as usize];
-            endpoint.may_connect(now_ms) && endpoint.connections.len() < most
+            if endpoint.connections.len() >= most {
+                return false;
+            }
+            again_ms = again_ms.min(endpoint.not_before_ms());
+            endpoint.may_connect(now_ms)
         });
-        let usable = spread.slots().map(|at| &endpoints[at as usize]).filter(|endpoint| endpoint.weight > 0);
-        let earliest = usable.map(|endpoint| endpoint.not_before_ms()).min();
-        if next.is_some_and(|at| self.connect_if_possible(pool, at)) {
-            return;
-        }
-        match earliest {
-            None => self.fail_queue(pool, answer::NO_ENDPOINT),
-            Some(at_ms) if at_ms > now_ms => {
-                self.wheel.arm(&mut Armed::default(), Key::Pool(pool), at_ms);
+        match next {
+            Some(at) => {
+                self.connect_if_possible(pool, at);
+            }
+            None if (now_ms + 1..u64::MAX).contains(&again_ms) => {
+                self.wheel.arm(&mut Armed::default(), Key::Pool(pool), again_ms);
             }
             // All connections are full: the queue moves when a stream ends.
-            Some(_) => {}
+            None => {}
         }
     }
 
@@ -393,6 +396,11 @@ impl Worker {
         let chosen = &mut self.pools[pool as usize];
         chosen.endpoints[endpoint as usize].failed(now_ms);
         if chosen.is_connecting(now_ms) {
+            return;
+        }
+        if chosen.is_connected(now_ms) {
+            // They wait for room there, and have nothing to do with this endpoint.
+            self.connect_for_queue(pool);
             return;
         }
         let backend = chosen.backend.clone();
