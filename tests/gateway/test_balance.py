@@ -214,6 +214,16 @@ async def test_while_the_best_is_away_the_next_priority_serves_and_no_other() ->
             await serving.idle()
 
 
+async def test_a_backend_that_comes_back_is_new() -> None:
+    """Whoever says how endpoints are has forgotten those of a backend that was gone, and would never take it back."""
+    async with world({}, priorities=PANICS_NEVER) as made:
+        made.set_health("unhealthy")
+        snapshot = made.serving.snapshot
+        made.serving.apply(version="2", backends=[], routes=[])
+        made.serving.apply(version="3", backends=snapshot["backends"], routes=snapshot["routes"])
+        assert await made.call(3) == [3]
+
+
 async def test_health_of_nobody_known_is_refused() -> None:
     async with world({}) as made:
         with pytest.raises(KeyError):

@@ -293,6 +293,12 @@ impl Pool {
         ill
     }
 
+    /// Nothing is known of anybody any more.
+    pub(crate) fn forget_health(&mut self) {
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.health = Health::Unknown);
+        self.due_ms = 0;
+    }
+
     /// An endpoint that discovery reports was lost; whether to tell of it.
     pub(crate) fn tells_loss(&mut self, now_ms: u64) -> bool {
         let tells = self.current && now_ms >= self.losses_from_ms;

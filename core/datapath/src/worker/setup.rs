@@ -137,6 +137,8 @@ impl Worker {
         for at in 0..self.pools.len() {
             if !self.pools[at].current {
                 self.update_endpoints(at as u32, &[]);
+                // A backend that comes back is new to whoever says how its endpoints are.
+                self.pools[at].forget_health();
             }
         }
         for pool in &mut self.pools {
