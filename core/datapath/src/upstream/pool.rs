@@ -299,6 +299,19 @@ impl Pool {
         self.due_ms = 0;
     }
 
+    /// What was last reported, and what is known of it.
+    pub(crate) fn reported(&self) -> (Vec<snapshot::Endpoint>, Vec<(Address, Health)>) {
+        let known = self.endpoints.iter().filter(|endpoint| endpoint.weight > 0);
+        known
+            .map(|endpoint| {
+                let Endpoint { address, weight, priority, distance, .. } = endpoint;
+                let (weight, priority, distance) = (*weight, *priority, *distance);
+                let reported = snapshot::Endpoint { address: address.clone(), weight, priority, distance };
+                (reported, (address.clone(), endpoint.health))
+            })
+            .unzip()
+    }
+
     /// An endpoint that discovery reports was lost; whether to tell of it.
     pub(crate) fn tells_loss(&mut self, now_ms: u64) -> bool {
         let tells = self.current && now_ms >= self.losses_from_ms;

@@ -108,7 +108,14 @@ impl Worker {
             })
             .to_string(),
         );
+        // Nobody says again what has changed since the snapshot.
+        let current = self.pools.iter().filter(|pool| pool.current);
+        let reported: Vec<_> = current.map(|pool| (pool.backend.name.clone(), pool.reported())).collect();
         let mut worker = Worker::new(self.poll, self.shared, self.mailbox, self.snapshot.0.clone());
+        for (backend, (endpoints, states)) in reported {
+            worker.set_endpoints(&backend, &endpoints);
+            worker.set_health(&backend, &states);
+        }
         worker.log = self.log;
         worker.closing = self.closing;
         worker
@@ -277,5 +284,48 @@ impl Worker {
             connection.protocol = Protocol::Http2(Box::new(http2::Connection::new(role, config, now_ms)));
         }
         self.mark(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::document::Document;
+    use serde_json::{Value, json};
+
+    fn endpoint(address: &str) -> Endpoint {
+        Endpoint { address: Address::parse(address).unwrap(), weight: 3, priority: 1, distance: 0 }
+    }
+
+    /// (address, weight, priority, health) of all endpoints that requests may go to.
+    fn known(worker: &mut Worker) -> Vec<(String, u64, u64, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let backends = worker.list_backends();
+        let endpoints = backends[0]["endpoints"].as_array().unwrap().iter().filter(|endpoint| endpoint["weight"] != 0);
+        let mut known: Vec<_> = endpoints
+            .map(|endpoint| {
+                let (weight, priority) = (endpoint["weight"].as_u64().unwrap(), endpoint["priority"].as_u64().unwrap());
+                (text(&endpoint["address"]), weight, priority, text(&endpoint["health"]))
+            })
+            .collect();
+        known.sort();
+        known
+    }
+
+    #[test]
+    fn a_worker_that_takes_the_place_of_another_knows_what_came_after_the_snapshot() {
+        let backends = json!([{"name": "app", "endpoints": [{"address": "10.0.0.1:1"}, {"address": "10.0.0.2:1"}]}]);
+        let document = json!({"version": "1", "listeners": [], "backends": backends, "routes": []});
+        let document: Document = serde_json::from_value(document).unwrap();
+        let snapshot = Arc::new(Snapshot::compile(document, None).unwrap());
+        let poll = Poll::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(mio::Waker::new(poll.registry(), super::super::WAKE).unwrap()));
+        let mut worker = Worker::new(poll, Arc::default(), mailbox, snapshot);
+        worker.change_endpoints("app", &[endpoint("10.0.0.3:1")], &[Address::parse("10.0.0.1:1").unwrap()]);
+        let states = [("10.0.0.2:1", Health::Unhealthy), ("10.0.0.3:1", Health::Healthy)];
+        worker.set_health("app", &states.map(|(address, health)| (Address::parse(address).unwrap(), health)));
+        let before = known(&mut worker);
+        assert_eq!(before.len(), 2, "{before:?}");
+        assert_eq!(known(&mut worker.restarted()), before);
     }
 }
