@@ -61,6 +61,10 @@ class Engine:
         if key in self._waiting:
             raise not_ready(key)
 
+    def under_way(self) -> list[Change]:
+        """Changes that will be made, and are not yet."""
+        return [operation.change for operation in self._waiting.values() if operation.failure is None]
+
     def submit(self, kind: str, change: Change, now: float, request_id: str = "") -> Operation:
         """Begins an operation, and ends it if it takes no time; both are on disk when this returns."""
         self.check_ready(change.key)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from infra.twin.ahead import Ahead, ahead
 from infra.twin.discovery.body import Checked, Fault, check
 from infra.twin.discovery.document import Document
 from infra.twin.fingerprint import fingerprint, is_same
@@ -21,6 +22,7 @@ from infra.twin.refused import (
     in_use,
     invalid_body,
     not_found,
+    not_ready,
     quota_exceeded,
 )
 from infra.twin.resources.key import Key, parse
@@ -58,6 +60,8 @@ class Mutations:
     document: Document
     world: World
     strict: bool = False
+    under_way: Callable[[], Iterable[Change]] = tuple
+    """Changes that are not made yet, and will be."""
 
     def insert(self, kind: Kind, project: str, scope: str, body: object, moment: Moment) -> tuple[Change, Checked]:
         """A new resource."""
@@ -105,7 +109,7 @@ class Mutations:
     def delete(self, key: Key) -> Change:
         """A resource that something refers to stays."""
         self.existing(key)
-        user = next(iter(sorted(self.world.users(key))), None)
+        user = next(iter(sorted(self._ahead().users(key))), None)
         if user is not None:
             raise in_use(key, user)
         return Change(key, None)
@@ -153,9 +157,10 @@ class Mutations:
         missing = [_required(place) for place in kind.required if not any(find(resource, place))]
         if missing:
             raise bad_request(missing)
-        resource = self._stored_references(kind, key, resource)
-        completed = kind.complete(Subject(dict(resource), key, self.world))
-        faults = list(kind.check(Subject(completed, key, self.world)))
+        view = self._ahead()
+        resource = self._stored_references(kind, key, resource, view)
+        completed = kind.complete(Subject(dict(resource), key, view))
+        faults = list(kind.check(Subject(completed, key, view)))
         if faults:
             raise bad_request(faults)
         if kind.labels:
@@ -164,7 +169,10 @@ class Mutations:
             completed["fingerprint"] = fingerprint(completed)
         return completed
 
-    def _stored_references(self, kind: Kind, key: Key, resource: Json) -> Json:
+    def _ahead(self) -> Ahead:
+        return ahead(self.world, self.under_way())
+
+    def _stored_references(self, kind: Kind, key: Key, resource: Json, view: Ahead) -> Json:
         faults: list[Fault] = []
         dangling: list[Key] = []
 
@@ -177,7 +185,7 @@ class Mutations:
             if named.collection not in reference.collections:
                 wanted = " or ".join(reference.collections)
                 faults.append(invalid(reference.pattern, value, f"Unexpected resource collection; {wanted} is wanted."))
-            elif self.world.get(named) is None:
+            elif view.get(named) is None:
                 dangling.append(named)
             return str(named)
 
@@ -186,7 +194,7 @@ class Mutations:
         if faults:
             raise bad_request(faults)
         if dangling:
-            raise not_found(dangling[0])
+            raise (not_ready if dangling[0] in view.going else not_found)(dangling[0])
         return resource
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,13 @@ class Client:
         await self.done("POST", "global/forwardingRules", rule)
 
 
+@asynccontextmanager
+async def running(options: TwinOptions) -> AsyncIterator[Client]:
+    """A twin until the end of the block."""
+    async with twin(options) as address, aiohttp.ClientSession() as session:
+        yield Client(session, f"http://{address}")
+
+
 Start = Callable[[TwinOptions], Awaitable[Client]]
 
 
@@ -94,9 +101,7 @@ async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def start_one(options: TwinOptions) -> Client:
-            address = await stack.enter_async_context(twin(options))
-            session = await stack.enter_async_context(aiohttp.ClientSession())
-            return Client(session, f"http://{address}")
+            return await stack.enter_async_context(running(options))
 
         yield start_one
 

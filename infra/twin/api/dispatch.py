@@ -23,7 +23,7 @@ class Api:
     def __init__(self, engine: Engine, places: Places, health: HealthOf, *, strict: bool = False) -> None:
         self._engine = engine
         self._document = compute_v1()
-        mutations = Mutations(self._document, engine.world, strict)
+        mutations = Mutations(self._document, engine.world, strict, engine.under_way)
         self._resources = ResourceMethods(engine, mutations, places)
         self._others = OtherMethods(engine, mutations, places, health)
 
