@@ -60,6 +60,7 @@ async def test_both_languages_of_filters(client: Client, expression: str, number
         {"filter": "a = b " * 1000},
         {"maxResults": "-1"},
         {"maxResults": "501"},
+        {"maxResults": "1" * 5000},
         {"pageToken": "AAAA"},
         {"orderBy": "size"},
         {"fields": "items("},
@@ -81,6 +82,11 @@ async def test_fields_choose_parts(client: Client) -> None:
         "items": [{"name": "vip-0", "address": "203.0.113.1"}]
     }
     assert await client.get("global/addresses/vip-0", fields="name") == {"name": "vip-0"}
+
+
+async def test_nothing_is_done_where_the_answer_cannot_be_given(client: Client) -> None:
+    assert (await client.refused("POST", "global/addresses", {"name": "vip"}, fields="items("))[0] == 400
+    assert (await client.refused("GET", "global/addresses/vip"))[0] == 404
 
 
 async def test_aggregated_lists_name_every_scope(client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from infra.twin.api import masks
 from infra.twin.api.call import Answer, Call, Request, answer_refused
@@ -31,9 +32,13 @@ class Api:
         """Whatever was asked, there is an answer."""
         self._engine.advance(request.now)
         try:
-            return self._masked(request, self._answer(request))
+            mask = _mask(request)
+            answer = self._answer(request)
         except Refused as refused:
             return answer_refused(refused)
+        if not mask or answer.status != 200:
+            return answer
+        return replace(answer, body=masks.apply(mask, answer.body))
 
     def due(self, request: Request) -> float | None:
         """When the operation that a request waits for is done; None: it waits for none."""
@@ -65,15 +70,16 @@ class Api:
             raise not_implemented(matched.method.name)
         return method(call)
 
-    def _masked(self, request: Request, answer: Answer) -> Answer:
-        text = request.query.get("fields", "")
-        if not text or answer.status != 200:
-            return answer
-        try:
-            body = masks.apply(masks.parse(text), answer.body)
-        except ValueError as error:
-            raise bad_request([Fault("fields", str(error), "invalidParameter")]) from error
-        return Answer(answer.status, body, answer.ignored, answer.nulls)
+
+def _mask(request: Request) -> masks.Mask:
+    """Read before anything is done. Refused: it is none."""
+    text = request.query.get("fields", "")
+    if not text:
+        return {}
+    try:
+        return masks.parse(text)
+    except ValueError as error:
+        raise bad_request([Fault("fields", str(error), "invalidParameter")]) from error
 
 
 def _check_parameters(matched: Matched) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,7 +79,7 @@ def _order(item: Json, *, newest_first: bool) -> tuple[str, int]:
 
 def _most(query: Mapping[str, str]) -> int:
     text = query.get("maxResults", "") or str(MOST_RESULTS)
-    if not (text.isascii() and text.isdigit() and 0 <= int(text) <= MOST_RESULTS):
+    if not (re.fullmatch("[0-9]{1,9}", text) and int(text) <= MOST_RESULTS):
         raise _bad("maxResults", text, f"Must be between 0 and {MOST_RESULTS}.")
     return int(text) or MOST_RESULTS
 
