@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -137,7 +138,7 @@ class TwinServer:
 
     async def _requests(self, received: web.Request) -> web.Response:
         after = received.query.get("after", "0")
-        first = int(after) if after.isascii() and after.isdigit() else 0
+        first = int(after) if re.fullmatch("[0-9]{1,18}", after) else 0
         return web.json_response({"requests": self._store.requests(first, MOST_LOGGED)})
 
     async def _show_faults(self, _: web.Request) -> web.Response:

@@ -79,6 +79,19 @@ def test_no_method_takes_a_malformed_body(chain: Twin, name: str) -> None:
         assert answer.status in (200, 400, 404, 412, 501), (name, body[:40], answer.body)
 
 
+@pytest.mark.parametrize("digits", [17, 400, 4000])
+def test_numbers_of_any_length_have_an_answer(chain: Twin, digits: int) -> None:
+    backend = b'{"group": "zones/us-central1-a/networkEndpointGroups/near", "maxRatePerEndpoint": ' + b"9" * digits
+    body = b'{"name": "long", "backends": [' + backend + b', "balancingMode": "RATE"}]}'
+    request = Request("POST", f"projects/{PROJECT}/global/backendServices", {}, body, BASE, NOW)
+    assert chain.api.answer(request).status == 400
+
+
+async def test_a_log_from_anywhere_on(client: Client) -> None:
+    for after in ("1" * 30, "1" * 5000, "-1", "x"):
+        assert (await client.own("GET", f"requests?after={after}"))[0] == 200
+
+
 def odd_values(schema: Schema) -> Iterator[Any]:
     if "$ref" in schema:
         schema = SCHEMAS.schemas[schema["$ref"]]

@@ -182,6 +182,14 @@ async def test_a_bad_health_check_is_refused(client: Client, check: dict[str, An
     assert message in text
 
 
+async def test_nulls_in_the_lists_of_a_patch_are_as_if_they_were_not_there(client: Client) -> None:
+    await client.make_chain()
+    service = await client.get(SERVICE)
+    backend = {**service["backends"][0], "capacityScaler": None, "maxRate": None, "customMetrics": None}
+    await client.done("PATCH", SERVICE, {"fingerprint": service["fingerprint"], "backends": [backend]})
+    assert (await client.get(SERVICE))["backends"] == service["backends"]
+
+
 async def test_names_and_duplicates(client: Client) -> None:
     await client.done("POST", "global/addresses", {"name": "vip"})
     assert (await client.refused("POST", "global/addresses", {"name": "vip"}))[:2] == (409, "alreadyExists")
@@ -213,6 +221,7 @@ async def test_endpoints_come_and_go(client: Client) -> None:
     for bad in (
         {"ipAddress": "10.0.0.9", "port": 0, "instance": "vm"},
         {"ipAddress": "ten"},
+        {"ipAddress": "fe80::1%lo", "port": 1, "instance": "vm"},
         {"ipAddress": "10.0.0.9"},
     ):
         refused = await client.refused("POST", f"{GROUP}/attachNetworkEndpoints", {"networkEndpoints": [bad]})

@@ -71,9 +71,13 @@ def _read(world: World, key: Key, body: Mapping[str, Any], *, strict: bool = Tru
         address, port = entry.get("ipAddress", ""), entry.get("port", group.get("defaultPort", 0))
         instance = str(entry.get("instance", "")).rpartition("/")[2]
         try:
-            address = str(ipaddress.ip_address(address))
+            number = ipaddress.ip_address(address)
         except ValueError:
             faults.append(invalid(f"{place}.ipAddress", address, "Must be an IP address."))
+        else:
+            address = str(number)
+            if isinstance(number, ipaddress.IPv6Address) and number.scope_id is not None:
+                faults.append(invalid(f"{place}.ipAddress", address, "Must be an IP address without a zone."))
         if not 1 <= port <= 65535:
             message = "Must be between 1 and 65535; the group has no default port."
             faults.append(invalid(f"{place}.port", port, message))

@@ -7,10 +7,10 @@ each of the two for the other; what is kept is what Google would answer with.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,7 @@ MOST_IGNORED = 100
 LONGEST_NAME = 300
 """Characters of a place that is named."""
 
+_LARGEST = sys.float_info.max
 _HALVES = re.compile("[\ud800-\udfff]")
 _RANGES = {
     "int32": (-(2**31), 2**31 - 1),
@@ -60,7 +61,8 @@ def check(
 ) -> Checked:
     """Checks a body against a schema of the document, by its name.
 
-    `keep_nulls`: nulls of known fields stay in the value, since in a merge they remove what they name.
+    `keep_nulls`: nulls of known fields stay in the value, since in a merge they remove what they name. In lists, which
+    no merge goes into, they name nothing.
     """
     checked = Checked()
     value = _Checker(document, checked, keep_nulls).value({"$ref": schema}, body, path)
@@ -143,7 +145,8 @@ class _Checker:
         if not isinstance(value, list):
             self.fault(path, value, "Must be a list.")
             return []
-        return [self.value(schema["items"], member, f"{path}[{index}]") for index, member in enumerate(value)]
+        below = replace(self, keep_nulls=False) if self.keep_nulls else self
+        return [below.value(schema["items"], member, f"{path}[{index}]") for index, member in enumerate(value)]
 
     def string(self, schema: Schema, value: Any, path: str) -> Any:
         if schema.get("format") in _RANGES:
@@ -175,7 +178,7 @@ class _Checker:
                 number = float(value)
             except ValueError:
                 number = None
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not -_LARGEST <= number <= _LARGEST:
             self.fault(path, value, "Must be a number.")
         return number
 
