@@ -66,11 +66,11 @@ class Engine:
         return [operation.change for operation in self._waiting.values() if operation.failure is None]
 
     def submit(self, kind: str, change: Change, now: float, request_id: str = "") -> Operation:
-        """Begins an operation, and ends it if it takes no time; both are on disk when this returns."""
+        """Begins an operation, and ends it if it takes no time; both are on disk when this returns. StoreError."""
         self.check_ready(change.key)
         number = self.number()
         before = self.world.resources.get(change.key, {})
-        failure = self.settings.failures.pop(0) if self.settings.failures else None
+        failure = next(iter(self.settings.failures), None)
         operation = Operation(
             name=f"operation-{int(now * 1000)}-{number % 2**48:012x}",
             number=number,
@@ -93,6 +93,7 @@ class Engine:
             if done and failure is None:
                 transaction.make(change)
             self.settings.interrupt(self.mutations, "during")
+        del self.settings.failures[:1]
         self._remember(operation)
         if done:
             self._made(operation)
@@ -108,7 +109,7 @@ class Engine:
         self._apply(change)
 
     def advance(self, now: float) -> float | None:
-        """Ends the operations whose time has come; returns when the next one's comes."""
+        """Ends the operations whose time has come; returns when the next one's comes. StoreError."""
         for operation in sorted(self._waiting.values(), key=lambda waiting: waiting.due):
             if not operation.is_done(now):
                 return operation.due

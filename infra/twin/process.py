@@ -21,9 +21,12 @@ from infra.twin.managed import LIFETIME, LOOK, Provisioning, make_authority
 from infra.twin.places import Places
 from infra.twin.quota import ReadQuota
 from infra.twin.server import TwinServer
-from infra.twin.store import Store
+from infra.twin.store import Store, StoreError
 
 log = logging.getLogger("tidegate.twin")
+
+AGAIN = 1.0
+"""Seconds until an operation is ended again that could not be written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,11 @@ async def _end_operations(engine: Engine) -> None:
     """Those that nobody asks for end too."""
     while True:
         now = time.time()
-        due = engine.advance(now)
+        try:
+            due = engine.advance(now)
+        except StoreError as error:
+            log.error("%s", error)
+            due = now + AGAIN
         await asyncio.sleep(min(1.0, max(0.01, due - now)) if due else 0.1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -22,7 +23,9 @@ from infra.twin.front_end.front_end import FrontEnd
 from infra.twin.intake import BODY, Intake
 from infra.twin.quota import ReadQuota
 from infra.twin.read_json import read_json
-from infra.twin.store import Store
+from infra.twin.store import Store, StoreError
+
+log = logging.getLogger("tidegate.twin")
 
 LONGEST_WAIT = 120.0
 """Seconds after which a `wait` answers with what there is (Google's figure)."""
@@ -101,6 +104,9 @@ class TwinServer:
             if received.transport is not None:
                 received.transport.abort()
             return web.Response(status=500)
+        except StoreError as error:
+            log.error("%s", error)
+            answer = _error(503, "global", "backendError", str(error))
         self._log(request, answer)
         return _response(answer)
 

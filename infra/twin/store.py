@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from infra.certificates import KeyPair
 from infra.twin.operation import Failure, Operation
 from infra.twin.resources.key import Key
 from infra.twin.world import Change, Endpoint, World, load
+
+log = logging.getLogger("tidegate.twin")
 
 MOST_REQUESTS = 10_000
 """Lines of the log of requests that are kept, and operations that are done."""
@@ -41,20 +44,56 @@ DELETE FROM operation WHERE applied AND number IN (SELECT number FROM operation 
 """
 
 
+VERSION = 1
+"""Of what the file holds; SQLite's `user_version`. Files from before there was a number are of the first."""
+
+LONGEST_LOCKED = 2.0
+"""Seconds that a start waits for a twin that is about to end."""
+
+
+class StoreError(Exception):
+    """The file cannot be written; nothing has changed then."""
+
+
 class Store:
-    """Synchronous; a mutation takes a fraction of a millisecond."""
+    """Synchronous; a mutation takes a fraction of a millisecond. Transactions raise StoreError."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens or makes the file, which holds private keys; None keeps everything in memory. OSError: it cannot be."""
+        """Opens or makes the file, which holds private keys, and keeps others away; None keeps everything in memory.
+
+        OSError: it cannot be used.
+        """
+        self._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        if path is None:
+            self._database.executescript(_SCHEMA)
+            return
         try:
-            if path is not None:
-                path.touch(mode=0o600)
-            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            path.touch(mode=0o600)
+            self._database = sqlite3.connect(
+                path, timeout=LONGEST_LOCKED, isolation_level=None, check_same_thread=False
+            )
+            version = self._open()
+        except (OSError, sqlite3.Error) as error:
+            self._database.close()
+            hint = " Is it another twin's?" if "locked" in str(error) else ""
+            raise OSError(f"{path}: the twin's state cannot be kept there: {error}.{hint}") from error
+        if version not in (0, VERSION):
+            self._database.close()
+            raise OSError(
+                f"{path}: the twin's state is of version {version}, and this one knows {VERSION}: give it another file."
+            )
+
+    def _open(self) -> int:
+        """Returns the version that the file had, and leaves one alone that is not known."""
+        # A world in memory and a file that two write do not stay together.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        version = int(self._database.execute("PRAGMA user_version").fetchone()[0])
+        if version in (0, VERSION):
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise OSError(f"{path}: the twin's state cannot be kept there: {error}.") from error
+            self._database.execute(f"PRAGMA user_version = {VERSION}")
+        return version
 
     def close(self) -> None:
         """Nothing is lost without it."""
@@ -92,19 +131,26 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Everything or nothing."""
-        self._database.execute("BEGIN IMMEDIATE")
         try:
+            self._database.execute("BEGIN IMMEDIATE")
             yield Transaction(self._database)
-        except BaseException:
-            self._database.execute("ROLLBACK")
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            # After some errors SQLite has rolled back by itself.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"The twin's state cannot be written: {error}.") from error
             raise
-        self._database.execute("COMMIT")
 
     def log(self, body: dict[str, Any]) -> None:
-        """Adds a request to the log; the oldest go."""
-        cursor = self._database.execute("INSERT INTO request (body) VALUES (?)", (json.dumps(body),))
-        if cursor.lastrowid and cursor.lastrowid % 100 == 0:
-            self._database.execute("DELETE FROM request WHERE number <= ?", (cursor.lastrowid - MOST_REQUESTS,))
+        """Adds a request to the log; the oldest go. What has been answered stays so where there is no room for it."""
+        try:
+            cursor = self._database.execute("INSERT INTO request (body) VALUES (?)", (json.dumps(body),))
+            if cursor.lastrowid and cursor.lastrowid % 100 == 0:
+                self._database.execute("DELETE FROM request WHERE number <= ?", (cursor.lastrowid - MOST_REQUESTS,))
+        except sqlite3.Error as error:
+            log.warning("A request is missing in the twin's log: %s.", error)
 
     def requests(self, after: int, most: int) -> list[dict[str, Any]]:
         """The log from a number on, the oldest first."""

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from infra.twin.process import TwinOptions
-from tests.twin.conftest import ZONE, Client, Start
+from tests.twin.conftest import ZONE, Client, Start, running
 
 
 async def test_nothing_has_changed_before_an_operation_is_done(start: Start) -> None:
@@ -59,14 +59,16 @@ async def test_operations_live_where_their_targets_do(client: Client) -> None:
 
 async def test_state_survives_a_restart(start: Start, tmp_path: Path) -> None:
     options = TwinOptions(state=tmp_path / "twin.db")
-    first = await start(options)
-    await first.make_chain()
+    paths = ("global/backendServices/service", "global/forwardingRules/rule", "global/addresses/second")
     request = str(uuid.uuid4())
-    made = await first.done("POST", "global/addresses", {"name": "second"}, requestId=request)
+    async with running(options) as first:
+        await first.make_chain()
+        made = await first.done("POST", "global/addresses", {"name": "second"}, requestId=request)
+        befores = [await first.get(path) for path in paths]
     second = await start(options)
-    for path in ("global/backendServices/service", "global/forwardingRules/rule", "global/addresses/second"):
-        before, after = await first.get(path), await second.get(path)
-        assert {**before, "selfLink": ""}.keys() == after.keys()
+    for path, before in zip(paths, befores, strict=True):
+        after = await second.get(path)
+        assert before.keys() == after.keys()
         assert (before["id"], before.get("fingerprint")) == (after["id"], after.get("fingerprint"))
     group = f"zones/{ZONE}/networkEndpointGroups/group"
     assert (await second.get(group))["size"] == 1
@@ -118,8 +120,8 @@ async def test_the_connection_can_be_cut_around_a_commit(client: Client, when: s
 
 async def test_an_operation_that_was_under_way_ends_after_a_restart(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "twin.db"
-    first = await start(TwinOptions(state=state, operation_time=1.0))
-    await first.call("POST", "global/addresses", {"name": "vip"})
+    async with running(TwinOptions(state=state, operation_time=1.0)) as first:
+        await first.call("POST", "global/addresses", {"name": "vip"})
     second = await start(TwinOptions(state=state))
     _, listed = await second.call("GET", "global/operations")
     _, ended = await second.call("POST", f"global/operations/{listed['items'][0]['name']}/wait")
