@@ -90,7 +90,7 @@ class TwinServer:
         request = Request(
             verb=received.method,
             path=received.raw_path.partition("?")[0].removeprefix("/compute/v1/"),
-            query=dict(parse_qsl(received.query_string, keep_blank_values=True)),
+            query=dict(parse_qsl(received.rel_url.raw_query_string, keep_blank_values=True)),
             body=received[BODY],
             base=f"{received.scheme}://{received.host}/compute/v1",
             now=self._now(),

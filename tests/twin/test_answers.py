@@ -42,12 +42,23 @@ async def test_pages_hold_everything_once(client: Client) -> None:
         ("name:vip AND NOT name = vip-0", [1, 2]),
         ('description = "number 1" status = RESERVED', [1]),
         ("labels.env:*", []),
+        (r'name eq ".*\bvip\-1\b.*"', [1]),
+        (r'(name eq ".*(vip\-[12]).*")(description ne ".*\bnumber\ 2\b.*")', [1]),
+        (r'description = "number \1"', [1]),
+        (r'description ne "number \"0\""', [0, 1, 2]),
+        ('description = "number%2B0"', []),
         ("", [0, 1, 2]),
     ],
 )
 async def test_both_languages_of_filters(client: Client, expression: str, numbers: list[int]) -> None:
     await make_addresses(client, 3)
     assert await names(client, filter=expression) == [f"vip-{number}" for number in numbers]
+
+
+async def test_a_query_is_decoded_once(client: Client) -> None:
+    text = "100%25 a+b & c=d"
+    await client.done("POST", "global/addresses", {"name": "vip", "description": text})
+    assert await names(client, filter=f'description = "{text}"') == ["vip"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The filters of lists, in both of Google's languages.
 
-name eq web-.*          legacy: `eq` and `ne`, with a regular expression that matches the whole value
+name eq web-.*          legacy: `eq` and `ne`, with a regular expression that matches the whole value; in quotes only
+                        \\" stands for something else, since backslashes are the expression's own
 (status = "DONE") AND NOT labels.env:test      `=`, `!=`, `<`, `<=`, `>`, `>=`, `:`, `eq`, `ne`; AND is implied
 """
 
@@ -50,7 +51,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         if found is None or found.lastgroup is None:
             raise ValueError(f"'{text[at : at + 20]}' was not expected")
         value = found[found.lastgroup]
-        tokens.append((found.lastgroup, re.sub(r"\\(.)", r"\1", value) if found.lastgroup == "quoted" else value))
+        tokens.append((found.lastgroup, value))
         at = found.end()
     return tokens
 
@@ -102,6 +103,8 @@ class _Reader:
         (kind, field), (_, operator), (value_kind, value) = self.take(), self.take(), self.take()
         if kind != "word" or operator not in _OPERATORS or value_kind not in ("word", "quoted"):
             raise ValueError(f"a comparison such as name = web was expected, not '{field} {operator} {value}'")
+        if value_kind == "quoted":
+            value = re.sub(r'\\(")' if operator in ("eq", "ne") else r"\\(.)", r"\1", value)
         compare = _comparison(operator, value)
         return lambda resource: compare(_at(resource, field))
 
