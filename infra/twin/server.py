@@ -87,11 +87,12 @@ class TwinServer:
         await self._runner.cleanup()
 
     async def _compute(self, received: web.Request) -> web.StreamResponse:
+        verb, query, body = _meant(received)
         request = Request(
-            verb=received.method,
+            verb=verb,
             path=received.raw_path.partition("?")[0].removeprefix("/compute/v1/"),
-            query=dict(parse_qsl(received.rel_url.raw_query_string, keep_blank_values=True)),
-            body=received[BODY],
+            query=dict(parse_qsl(query, keep_blank_values=True)),
+            body=body,
             base=f"{received.scheme}://{received.host}/compute/v1",
             now=self._now(),
         )
@@ -159,6 +160,18 @@ class TwinServer:
             return web.json_response({"error": str(error)}, status=400)
         faults.arm(wanted, self._engine, self._interruption)
         return await self._show_faults(received)
+
+
+def _meant(received: web.Request) -> tuple[str, str, bytes]:
+    """(verb, query, body). A POST can say by a header what it stands for; with GET its form is the query: Google's
+    clients send long ones so."""
+    query, body = received.rel_url.raw_query_string, received[BODY]
+    verb = received.headers.get("X-HTTP-Method-Override", "").upper()
+    if received.method != "POST" or not verb:
+        return received.method, query, body
+    if verb == "GET" and received.content_type == "application/x-www-form-urlencoded":
+        return verb, "&".join(filter(None, (query, body.decode(errors="replace")))), b""
+    return verb, query, body
 
 
 def _response(answer: Answer) -> web.Response:

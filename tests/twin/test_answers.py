@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.twin.process import TwinOptions
-from tests.twin.conftest import ZONE, Client, Start
+from tests.twin.conftest import PROJECT, ZONE, Client, Start
 
 
 async def make_addresses(client: Client, count: int) -> None:
@@ -59,6 +59,19 @@ async def test_a_query_is_decoded_once(client: Client) -> None:
     text = "100%25 a+b & c=d"
     await client.done("POST", "global/addresses", {"name": "vip", "description": text})
     assert await names(client, filter=f'description = "{text}"') == ["vip"]
+
+
+async def test_a_post_can_stand_for_what_it_says(client: Client) -> None:
+    await make_addresses(client, 3)
+    url = f"{client.base}/compute/v1/projects/{PROJECT}/global/addresses"
+    form = {"filter": "name = vip-1 " * 100}
+    async with client.session.post(url, data=form, headers={"X-HTTP-Method-Override": "GET"}) as answer:
+        assert [item["name"] for item in (await answer.json())["items"]] == ["vip-1"]
+    async with client.session.post(f"{url}/vip-1", headers={"X-HTTP-Method-Override": "DELETE"}) as answer:
+        assert answer.status == 200
+    async with client.session.post(f"{url}/vip-1", headers={"X-HTTP-Method-Override": "BREW"}) as answer:
+        assert answer.status == 405
+    assert await names(client) == ["vip-0", "vip-2"]
 
 
 @pytest.mark.parametrize(
