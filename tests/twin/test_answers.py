@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from infra.twin.process import TwinOptions
@@ -28,6 +30,39 @@ async def test_pages_hold_everything_once(client: Client) -> None:
             break
         query["pageToken"] = page["nextPageToken"]
     assert seen == [f"vip-{number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("order", ["name", "creationTimestamp desc"])
+async def test_pages_go_on_where_what_they_ended_with_is_gone(client: Client, order: str) -> None:
+    """A client that deletes what it lists, page by page."""
+    await make_addresses(client, 5)
+    query = {"maxResults": "2", "orderBy": order}
+    seen: list[str] = []
+    while True:
+        page = await client.get("global/addresses", **query)
+        for item in page["items"]:
+            seen.append(item["name"])
+            await client.done("DELETE", f"global/addresses/{item['name']}")
+        if "nextPageToken" not in page:
+            break
+        query["pageToken"] = page["nextPageToken"]
+    assert sorted(seen) == [f"vip-{number}" for number in range(5)]
+
+
+async def test_no_endpoint_is_left_out_while_others_leave(client: Client) -> None:
+    group = f"zones/{ZONE}/networkEndpointGroups/group"
+    await client.done("POST", f"zones/{ZONE}/networkEndpointGroups", {"name": "group", "defaultPort": 80})
+    members = [{"ipAddress": f"10.0.0.{number}", "instance": "vm"} for number in range(1, 5)]
+    await client.done("POST", f"{group}/attachNetworkEndpoints", {"networkEndpoints": members})
+
+    async def page(**query: str) -> tuple[list[str], str]:
+        _, answer = await client.call("POST", f"{group}/listNetworkEndpoints", {}, maxResults="2", **query)
+        listed = [item["networkEndpoint"]["ipAddress"] for item in answer["items"]]
+        return listed, answer.get("nextPageToken", "")
+
+    first, token = await page()
+    await client.done("POST", f"{group}/detachNetworkEndpoints", {"networkEndpoints": members[:1]})
+    assert (first, await page(pageToken=token)) == (["10.0.0.1", "10.0.0.2"], (["10.0.0.3", "10.0.0.4"], ""))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +121,9 @@ async def test_a_post_can_stand_for_what_it_says(client: Client) -> None:
         {"maxResults": "501"},
         {"maxResults": "1" * 5000},
         {"pageToken": "AAAA"},
+        {"pageToken": "W10="},
+        {"pageToken": base64.b64encode(b'["a", Infinity]').decode()},
+        {"pageToken": "é"},
         {"orderBy": "size"},
         {"fields": "items("},
         {"fields": "items(" * 100 + "a" + ")" * 100},

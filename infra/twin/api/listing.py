@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,12 +19,16 @@ MOST_RESULTS = 500
 
 def page(items: Iterable[Json], query: Mapping[str, str]) -> tuple[list[Json], str | None]:
     """The page that a query asks for, and the token of the next one. Refused: the query is bad."""
-    chosen = _sorted(_filtered(items, query), query)
-    most = _most(query)
-    start = _start(chosen, query.get("pageToken", ""))
-    found = chosen[start : start + most]
-    more = start + most < len(chosen)
-    return found, _token(found[-1]) if more and found else None
+    newest_first = _newest_first(query)
+    after, most = _after(query.get("pageToken", "")), _most(query)
+    chosen = _filtered(items, query)
+    if after is not None:
+        # By its place in the order and not by what stood there, which may be gone.
+        chosen = [item for item in chosen if _order(item, newest_first) != after]
+        chosen = [item for item in chosen if (_order(item, newest_first) < after) == newest_first]
+    chosen.sort(key=lambda item: _order(item, newest_first), reverse=newest_first)
+    found = chosen[:most]
+    return found, _token(found[-1], newest_first) if len(chosen) > most else None
 
 
 def answer(kind: str, link: str, items: Sequence[Json], token: str | None) -> Json:
@@ -64,15 +69,14 @@ def _filtered(items: Iterable[Json], query: Mapping[str, str]) -> list[Json]:
     return [item for item in items if test(item)]
 
 
-def _sorted(items: list[Json], query: Mapping[str, str]) -> list[Json]:
+def _newest_first(query: Mapping[str, str]) -> bool:
     order = query.get("orderBy", "") or "name"
     if order not in ("name", "creationTimestamp desc"):
         raise _bad("orderBy", order, 'Only "name" and "creationTimestamp desc" are known.')
-    newest_first = order != "name"
-    return sorted(items, key=lambda item: _order(item, newest_first=newest_first), reverse=newest_first)
+    return order != "name"
 
 
-def _order(item: Json, *, newest_first: bool) -> tuple[str, int]:
+def _order(item: Json, newest_first: bool) -> tuple[str, int]:
     first = str(item.get("creationTimestamp", item.get("insertTime", ""))) if newest_first else str(item["name"])
     return first, int(item.get("id", 0))
 
@@ -84,17 +88,19 @@ def _most(query: Mapping[str, str]) -> int:
     return int(text) or MOST_RESULTS
 
 
-def _token(last: Json) -> str:
-    return base64.urlsafe_b64encode(str(last.get("id", last["name"])).encode()).decode()
+def _token(last: Json, newest_first: bool) -> str:
+    return base64.urlsafe_b64encode(json.dumps(_order(last, newest_first)).encode()).decode()
 
 
-def _start(items: Sequence[Json], token: str) -> int:
+def _after(token: str) -> tuple[str, int] | None:
+    """What the page before ended with; None: this is the first."""
     if not token:
-        return 0
-    for index, item in enumerate(items):
-        if _token(item) == token:
-            return index + 1
-    raise _bad("pageToken", token, "It is of no page of this list, or what it stood for is gone.")
+        return None
+    try:
+        first, number = json.loads(base64.urlsafe_b64decode(token))
+        return str(first), int(number)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _bad("pageToken", token, "It is of no page of this list.") from error
 
 
 def _bad(parameter: str, value: str, message: str) -> Refused:

@@ -80,13 +80,14 @@ class OtherMethods:
         checked = self._mutations.read(call.method.request or "", call.body())
         members = self._engine.world.endpoints.get(key, {})
         health = self._health(key, None) if checked.value.get("healthStatus") == "SHOW" else {}
-        items = [{"id": str(at), "name": str(at), **endpoint.json()} for at, endpoint in enumerate(members)]
+        named = {f"{endpoint.address} {endpoint.instance}": endpoint for endpoint in members}
+        items = [{"name": name, **endpoint.json()} for name, endpoint in named.items()]
         found, token = listing.page(items, call.request.query)
-        states = dict(zip((item["id"] for item in items), members, strict=True))
         entries = []
         for item in found:
-            entry: Json = {"networkEndpoint": {name: item[name] for name in item if name not in ("id", "name")}}
-            state = health.get(states[item["id"]])
+            endpoint = named[item["name"]]
+            entry: Json = {"networkEndpoint": endpoint.json()}
+            state = health.get(endpoint)
             if state is not None:
                 entry["healths"] = [{"healthState": state}]
             entries.append(entry)
