@@ -46,6 +46,21 @@ class Change:
     detached: tuple[Endpoint, ...] = ()
 
 
+_DEFAULT_NETWORK: Json = {
+    "name": "default",
+    "id": "1",
+    "creationTimestamp": "2020-01-01T00:00:00.000-08:00",
+    "description": "Default network for the project",
+    "autoCreateSubnetworks": True,
+    "routingConfig": {"routingMode": "REGIONAL"},
+}
+
+
+def default_network(project: str) -> Key:
+    """Nobody made it, and nobody can change or delete it."""
+    return Key(project, "global", "networks", "default")
+
+
 @dataclass(slots=True)
 class World:
     """A `View` for rules (see `infra.twin.resources.kind`)."""
@@ -57,15 +72,15 @@ class World:
     def get(self, key: Key) -> Mapping[str, Any] | None:
         """The resource of that name; None: there is none. Every project has a network `default`."""
         known = self.resources.get(key)
-        if known is None and (key.scope, key.collection, key.name) == ("global", "networks", "default"):
-            return {"name": "default", "autoCreateSubnetworks": True, "routingConfig": {"routingMode": "REGIONAL"}}
-        return known
+        return _DEFAULT_NETWORK if known is None and key == default_network(key.project) else known
 
     def of(self, project: str, collection: str) -> Iterator[tuple[Key, Mapping[str, Any]]]:
         """All of a kind, over all scopes, by name."""
-        chosen = (key for key in self.resources if key.project == project and key.collection == collection)
+        chosen = {key for key in self.resources if key.project == project and key.collection == collection}
+        if collection == "networks":
+            chosen.add(default_network(project))
         for key in sorted(chosen):
-            yield key, self.resources[key]
+            yield key, self.resources.get(key, _DEFAULT_NETWORK)
 
     def users(self, key: Key) -> Iterator[Key]:
         """What refers to a resource."""

@@ -190,6 +190,16 @@ async def test_nulls_in_the_lists_of_a_patch_are_as_if_they_were_not_there(clien
     assert (await client.get(SERVICE))["backends"] == service["backends"]
 
 
+async def test_every_project_has_a_default_network(client: Client) -> None:
+    await client.make_chain()
+    link = (await client.get(GROUP))["network"]
+    async with client.session.get(link) as answer:
+        assert (answer.status, (await answer.json())["selfLink"]) == (200, link)
+    await client.done("POST", "global/networks", {"name": "other"})
+    assert [item["name"] for item in (await client.get("global/networks"))["items"]] == ["default", "other"]
+    assert (await client.refused("POST", "global/networks", {"name": "default"}))[0] == 409
+
+
 async def test_names_and_duplicates(client: Client) -> None:
     await client.done("POST", "global/addresses", {"name": "vip"})
     assert (await client.refused("POST", "global/addresses", {"name": "vip"}))[:2] == (409, "alreadyExists")

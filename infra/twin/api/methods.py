@@ -86,7 +86,7 @@ class ResourceMethods:
 
     def get(self, call: Call) -> Answer:
         key = call.key(BY_METHODS[call.method.collection].collection)
-        if key not in self._engine.world.resources:
+        if self._engine.world.get(key) is None:
             raise not_found(key)
         return answer_with(render.resource(self._engine.world, key, call.url))
 

@@ -28,7 +28,10 @@ def url_at(base: str) -> Url:
 def resource(world: World, key: Key, url: Url) -> Json:
     """A resource as GET answers it. KeyError: there is none."""
     kind = BY_COLLECTION[key.collection]
-    answer = world.resources[key]
+    known = world.get(key)
+    if known is None:
+        raise KeyError(str(key))
+    answer = dict(known)
     for reference in kind.references:
         answer = replace(answer, reference.pattern, url)
     for secret in kind.secret:
