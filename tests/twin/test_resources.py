@@ -260,6 +260,15 @@ async def test_an_address_and_port_have_one_rule(client: Client) -> None:
     assert "in-use" in message
 
 
+async def test_an_address_that_is_free_again_has_no_users(client: Client) -> None:
+    await client.make_chain()
+    used = await client.get("global/addresses/vip")
+    assert (used["status"], len(used["users"])) == ("IN_USE", 1)
+    await client.done("DELETE", "global/forwardingRules/rule")
+    free = await client.get("global/addresses/vip")
+    assert (free["status"], free.get("users")) == ("RESERVED", None)
+
+
 async def test_a_url_map_is_validated_without_being_kept(client: Client) -> None:
     await client.make_chain()
     for rule, good in (({}, True), ({"hostRules": [{"hosts": ["a"], "pathMatcher": "none"}]}, False)):
