@@ -50,6 +50,16 @@ async def test_a_repeated_request_is_answered_with_the_first_operation(client: C
     assert (await client.refused("POST", "global/addresses", {"name": "b"}, requestId=zero))[0] == 400
 
 
+async def test_a_repeated_attachment_is_answered_though_its_group_is_gone(client: Client) -> None:
+    groups, request = f"zones/{ZONE}/networkEndpointGroups", str(uuid.uuid4())
+    await client.done("POST", groups, {"name": "group", "defaultPort": 80})
+    members = {"networkEndpoints": [{"ipAddress": "10.0.0.1", "instance": "vm"}]}
+    first = await client.done("POST", f"{groups}/group/attachNetworkEndpoints", members, requestId=request)
+    await client.done("DELETE", f"{groups}/group")
+    again = await client.done("POST", f"{groups}/group/attachNetworkEndpoints", members, requestId=request)
+    assert again == first
+
+
 async def test_operations_live_where_their_targets_do(client: Client) -> None:
     made = await client.done("POST", f"zones/{ZONE}/networkEndpointGroups", {"name": "group"})
     assert made["zone"].endswith(f"/zones/{ZONE}")

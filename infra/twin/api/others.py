@@ -8,7 +8,7 @@ from typing import Any
 from infra.twin.api import endpoints, listing, render
 from infra.twin.api.call import Answer, Call, answer_with
 from infra.twin.api.methods import submit
-from infra.twin.discovery.body import Fault
+from infra.twin.discovery.body import Checked, Fault
 from infra.twin.engine import Engine
 from infra.twin.mutate import Mutations
 from infra.twin.places import Places
@@ -16,7 +16,7 @@ from infra.twin.refused import Refused, bad_request, not_found
 from infra.twin.resources.key import Key, parse
 from infra.twin.resources.kind import invalid
 from infra.twin.resources.url_map import URL_MAP
-from infra.twin.world import Endpoint
+from infra.twin.world import Change, Endpoint, World
 
 Json = dict[str, Any]
 
@@ -68,11 +68,15 @@ class OtherMethods:
     def detach(self, call: Call) -> Answer:
         return self._members(call, endpoints.detach)
 
-    def _members(self, call: Call, change: Callable[..., Any]) -> Answer:
+    def _members(self, call: Call, change: Callable[[World, Key, Json], Change]) -> Answer:
         key = call.key("networkEndpointGroups")
-        checked = self._mutations.read(call.method.request or "", call.body())
-        self._mutations.existing(key)
-        return submit(self._engine, call, lambda: (change(self._engine.world, key, checked.value), checked))
+
+        def make() -> tuple[Change, Checked]:
+            checked = self._mutations.read(call.method.request or "", call.body())
+            self._mutations.existing(key)
+            return change(self._engine.world, key, checked.value), checked
+
+        return submit(self._engine, call, make)
 
     def endpoints(self, call: Call) -> Answer:
         key = call.key("networkEndpointGroups")
