@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +182,13 @@ class Transaction:
         self._database.executemany(statement, rows)
 
     def operation(self, operation: Operation, *, applied: bool) -> None:
-        """Writes an operation, or that its change is made; the oldest that are done go."""
-        row = (operation.number, operation.name, json.dumps(_body(operation)), applied)
+        """Writes an operation, or that its change is made, which it need not hold from then on; the oldest that are
+        done go."""
+        kept = replace(operation, change=Change(operation.target, None)) if applied else operation
+        row = (operation.number, operation.name, json.dumps(_body(kept)), applied)
         self._database.execute("INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?)", row)
-        if operation.number % 100 == 0:
+        # An insert takes two numbers, so that its operation may have every odd one and no even one.
+        if operation.number % 100 < 2:
             self._database.execute(_FORGET, (MOST_REQUESTS,))
 
     def count(self, name: str, value: int) -> None:

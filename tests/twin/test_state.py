@@ -43,6 +43,15 @@ async def test_a_file_from_before_versions_is_read(start: Start, tmp_path: Path)
     await (await start(TwinOptions(state=state))).get("global/addresses/vip")
 
 
+async def test_the_file_does_not_grow_with_what_was_once_written(start: Start, tmp_path: Path) -> None:
+    client = await start(TwinOptions(state=tmp_path / "twin.db"))
+    await client.done("POST", "global/healthChecks", {"name": "check", "type": "TCP"})
+    for number in range(200):
+        change = {"description": str(number) + "x" * 100_000}
+        await client.done("PATCH", "global/healthChecks/check", change)
+    assert largest(tmp_path) < 10_000_000
+
+
 def largest(directory: Path) -> int:
     """Bytes of the largest file; with this as the limit of all, nothing more can be written behind the end of it."""
     return max(path.stat().st_size for path in directory.iterdir())
