@@ -137,7 +137,9 @@ class Mutations:
 
     def changed(self, kind: Kind, key: Key, before: Json, after: Json, checked: Checked) -> Change:
         """A change of an existing resource to `after`, which is not complete yet."""
-        if kind.fingerprint and not is_same(str(checked.value.get("fingerprint", "")), before["fingerprint"]):
+        given = checked.value.get("fingerprint")
+        compared = kind.fingerprint and not (kind.optional and given is None)
+        if compared and not is_same(given or "", before["fingerprint"]):
             raise condition_not_met()
         if after.get("name", key.name) != key.name:
             raise bad_request([invalid("name", after["name"], f"It is '{key.name}' and cannot be changed.")])

@@ -190,6 +190,15 @@ async def test_nulls_in_the_lists_of_a_patch_are_as_if_they_were_not_there(clien
     assert (await client.get(SERVICE))["backends"] == service["backends"]
 
 
+async def test_a_rule_is_patched_without_a_fingerprint_too(client: Client) -> None:
+    """As Terraform and ingress-gce do; Google's document asks for it of other kinds only."""
+    await client.make_chain()
+    rule = "global/forwardingRules/rule"
+    await client.done("PATCH", rule, {"allowGlobalAccess": True})
+    assert (await client.get(rule))["allowGlobalAccess"] is True
+    assert (await client.refused("PATCH", rule, {"fingerprint": "AAAAAAAAAAA="}))[0] == 412
+
+
 async def test_every_project_has_a_default_network(client: Client) -> None:
     await client.make_chain()
     link = (await client.get(GROUP))["network"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.twin.fields.table import FINGERPRINT, KNOWN, LABEL_FINGERPRINT, LABELS, NAMED, SERVER, Table, plain
+from infra.twin.fields.table import KNOWN, LABEL_FINGERPRINT, LABELS, NAMED, SERVER, Table, plain
 
 ADDRESS = Table(
     "Address",
@@ -26,7 +26,7 @@ FORWARDING_RULE = Table(
     "forwardingRules (global)",
     honoured={
         **NAMED,
-        **FINGERPRINT,
+        "fingerprint": "a PATCH that brings one has to bring the newest; else 412",
         "IPAddress": "an address resource, or a number; the next free one where none is given",
         "ipVersion": "of which kind the next free one is",
         "loadBalancingScheme": "has to be that of the backend services behind it",

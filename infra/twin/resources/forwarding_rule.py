@@ -100,6 +100,7 @@ FORWARDING_RULE = Kind(
     required=("target",),
     fixed=("IPAddress", "IPProtocol", "portRange", "loadBalancingScheme", "networkTier", "ipVersion"),
     fingerprint=True,
+    optional=True,
     labels=True,
     complete=_complete,
     check=_check,

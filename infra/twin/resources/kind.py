@@ -58,7 +58,8 @@ class Kind:
     """`methods` is the discovery document's collection, `collection` the one in URLs.
 
     `level` is `global`, `zones` or `regions`. `required` are places that have to be there, `fixed` those that only
-    insert may set, `secret` those that are never answered with.
+    insert may set, `secret` those that are never answered with. `fingerprint`: there is one, and a PUT or PATCH without
+    the newest is refused; `optional`: one that brings none is not.
     """
 
     methods: str
@@ -70,6 +71,7 @@ class Kind:
     fixed: tuple[str, ...] = ()
     secret: tuple[str, ...] = ()
     fingerprint: bool = False
+    optional: bool = False
     labels: bool = False
     complete: Complete = nothing_more
     check: Check = no_rules
