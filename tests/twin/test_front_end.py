@@ -119,6 +119,16 @@ def test_the_healthy_ones_carry_a_groups_share_and_drained_groups_get_nothing() 
     assert found == (("u:1", 10_000, 0, 0), ("u:2", 10_000, 0, 0), ("e:1", 0, 0, 0))
 
 
+@given(st.integers(1, 10_000), st.integers(1, 100), st.floats(0.05, 0.95))
+def test_shares_are_kept_however_many_divide_them(many: int, few: int, share: float) -> None:
+    crowd = group("many", "us", *(f"m:{number}" for number in range(many)))
+    groups = [crowd, group("few", "us", *(f"f:{number}" for number in range(few)))]
+    found = endpoints("us", groups, {"many": share, "few": 1 - share}, lambda _: True, NEAR)
+    weights = {name: sum(weight for address, weight, _, _ in found if address.startswith(name)) for name in "mf"}
+    assert abs(weights["m"] / sum(weights.values()) - share) < 0.02
+    assert sum(weights.values()) < 2**31
+
+
 def test_an_address_in_two_groups_has_the_better_place() -> None:
     groups = [group("one", "us", "x:1"), group("two", "us", "x:1"), group("far", "europe", "x:1", "y:1")]
     found = endpoints("us", groups, {"one": 0.5, "two": 0.5}, lambda _: True, NEAR)

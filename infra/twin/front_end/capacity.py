@@ -23,6 +23,9 @@ Closed = Callable[[Key, Endpoint], str]
 WHOLE = 10_000
 """The weights of all endpoints of a service sum up to about this, so that a share is exact to a hundredth percent."""
 
+FINE = 100
+"""But to no less than so much for each endpoint, so that a share that many divide is not rounded to more or less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Members:
@@ -99,6 +102,7 @@ def endpoints(
             if group.scaler > 0 and not shares.get(group.name)
         }
     )
+    whole = max(WHOLE, FINE * sum(len(group.addresses) for group in groups))
     places: dict[str, tuple[int, int]] = {}
     """(priority, weight) by address."""
     for group in sorted(groups, key=lambda group: group.scaler <= 0):
@@ -108,7 +112,7 @@ def endpoints(
             continue
         share = shares.get(group.name, 0.0)
         able = sum(is_healthy(address) for address in group.reachable) or len(group.reachable)
-        weight = max(1, round(share * WHOLE / max(1, able)))
+        weight = max(1, round(share * whole / max(1, able)))
         priority = 0
         if not share:
             place = (not group.preferred, distances.get((client, group.region), 0.0), group.region)
