@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from gateway.configuration.quantities import join_host_port
@@ -89,10 +90,31 @@ class World:
             kind = BY_COLLECTION[other.collection]
             if any(value == name for reference in kind.references for _, value in find(resource, reference.pattern)):
                 yield other
-            elif key.collection == "addresses" and other.collection == "forwardingRules":
+            elif (key.collection, other.collection, other.project) == ("addresses", "forwardingRules", key.project):
                 address = self.resources.get(key, {}).get("address")
                 if address and resource.get("IPAddress") == address:
                     yield other
+
+    def users_of_all(self) -> Callable[[Key], Iterable[Key]]:
+        """`users` for whoever asks for many: looks through everything once, and only if it is asked."""
+        index = cache(self._index)
+
+        def users(key: Key) -> Iterable[Key]:
+            address = self.resources.get(key, {}).get("address") if key.collection == "addresses" else None
+            return {*index().get(str(key), ()), *index().get(f"{key.project} {address}", ())}
+
+        return users
+
+    def _index(self) -> Mapping[str, set[Key]]:
+        """What refers to a name, or to a project's address."""
+        found: dict[str, set[Key]] = {}
+        for other, resource in self.resources.items():
+            for reference in BY_COLLECTION[other.collection].references:
+                for _, value in find(resource, reference.pattern):
+                    found.setdefault(value, set()).add(other)
+            if other.collection == "forwardingRules":
+                found.setdefault(f"{other.project} {resource['IPAddress']}", set()).add(other)
+        return found
 
     def copy(self) -> World:
         """The same, of its own: resources are never changed in place."""

@@ -278,6 +278,26 @@ async def test_an_address_that_is_free_again_has_no_users(client: Client) -> Non
     assert (free["status"], free.get("users")) == ("RESERVED", None)
 
 
+async def test_lists_say_what_single_answers_say(client: Client) -> None:
+    await client.make_chain()
+    await client.done("POST", "global/addresses", {"name": "free"})
+    for path in ("global/addresses", "global/backendServices", "global/forwardingRules", "global/urlMaps"):
+        listed = (await client.get(path))["items"]
+        assert listed == [await client.get(f"{path}/{item['name']}") for item in listed]
+
+
+async def test_projects_do_not_use_each_others_addresses(client: Client) -> None:
+    await client.make_chain()
+    url = f"{client.base}/compute/v1/projects/other-one/global/addresses"
+    async with client.session.post(url, json={"name": "vip"}) as answer:
+        assert answer.status == 200
+    async with client.session.get(f"{url}/vip") as answer:
+        other = await answer.json()
+    assert (other["address"], other["status"]) == ((await client.get("global/addresses/vip"))["address"], "RESERVED")
+    async with client.session.delete(f"{url}/vip") as answer:
+        assert answer.status == 200
+
+
 async def test_a_url_map_is_validated_without_being_kept(client: Client) -> None:
     await client.make_chain()
     for rule, good in (({}, True), ({"hostRules": [{"hosts": ["a"], "pathMatcher": "none"}]}, False)):

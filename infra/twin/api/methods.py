@@ -94,8 +94,10 @@ class ResourceMethods:
         kind = BY_METHODS[call.method.collection]
         if not self._places.has(call.scope):
             raise _no_scope(call)
-        keys = (key for key, _ in self._engine.world.of(call.project, kind.collection) if key.scope == call.scope)
-        items = [render.resource(self._engine.world, key, call.url) for key in keys]
+        world = self._engine.world
+        users = world.users_of_all()
+        keys = (key for key, _ in world.of(call.project, kind.collection) if key.scope == call.scope)
+        items = [render.resource(world, key, call.url, users) for key in keys]
         found, token = listing.page(items, call.request.query)
         link = call.url(f"projects/{call.project}/{call.scope}/{kind.collection}")
         return answer_with(listing.answer(render.discriminator(kind, "List"), link, found, token))
@@ -103,7 +105,9 @@ class ResourceMethods:
     def aggregated_list(self, call: Call) -> Answer:
         kind = AGGREGATED[call.method.collection]
         world = self._engine.world
-        items = {key: render.resource(world, key, call.url) for key, _ in world.of(call.project, kind.collection)}
+        users = world.users_of_all()
+        keys = (key for key, _ in world.of(call.project, kind.collection))
+        items = {key: render.resource(world, key, call.url, users) for key in keys}
         scope_of = {item["id"]: key.scope for key, item in items.items()}
         found, token = listing.page(items.values(), call.request.query)
         scoped = [(scope_of[item["id"]], item) for item in found]

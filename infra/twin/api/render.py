@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,13 +20,17 @@ Url = Callable[[Key | str], str]
 """The URL of a resource, given as a key or in stored form."""
 
 
+Users = Callable[[Key], Iterable[Key]]
+"""What refers to a resource."""
+
+
 def url_at(base: str) -> Url:
     """`base` is `http://host/compute/v1`."""
     return lambda key: f"{base}/{key}"
 
 
-def resource(world: World, key: Key, url: Url) -> Json:
-    """A resource as GET answers it. KeyError: there is none."""
+def resource(world: World, key: Key, url: Url, users: Users | None = None) -> Json:
+    """A resource as GET answers it; `users`: of the world, for whoever renders many. KeyError: there is none."""
     kind = BY_COLLECTION[key.collection]
     known = world.get(key)
     if known is None:
@@ -41,25 +45,25 @@ def resource(world: World, key: Key, url: Url) -> Json:
             answer[scope] = url(answer[scope])
     derived = _DERIVED.get(kind.collection)
     if derived is not None:
-        answer |= derived(world, key, url)
+        answer |= derived(world, key, url, users or world.users)
     return {**answer, "kind": kind.discriminator, "selfLink": url(key)}
 
 
-def _address(world: World, key: Key, url: Url) -> Json:
-    users = [url(user) for user in sorted(world.users(key))]
-    return {"status": "IN_USE", "users": users} if users else {"status": "RESERVED"}
+def _address(_: World, key: Key, url: Url, users: Users) -> Json:
+    links = [url(user) for user in sorted(users(key))]
+    return {"status": "IN_USE", "users": links} if links else {"status": "RESERVED"}
 
 
-def _backend_service(world: World, key: Key, url: Url) -> Json:
-    return {"usedBy": [{"reference": url(user)} for user in sorted(world.users(key))]}
+def _backend_service(_: World, key: Key, url: Url, users: Users) -> Json:
+    return {"usedBy": [{"reference": url(user)} for user in sorted(users(key))]}
 
 
-def _endpoint_group(world: World, key: Key, url: Url) -> Json:
+def _endpoint_group(world: World, key: Key, url: Url, _: Users) -> Json:
     network = world.resources[key]["network"]
     return {"size": len(world.endpoints.get(key, ())), "network": url(network)}
 
 
-_DERIVED: dict[str, Callable[[World, Key, Url], Json]] = {
+_DERIVED: dict[str, Callable[[World, Key, Url, Users], Json]] = {
     "addresses": _address,
     "backendServices": _backend_service,
     "networkEndpointGroups": _endpoint_group,
