@@ -14,13 +14,14 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from infra.twin import credentials, faults
+from infra.twin.api import batch
 from infra.twin.api.call import Answer, Request
 from infra.twin.api.dispatch import Api
 from infra.twin.engine import Engine
 from infra.twin.faults import CutError, Interruption
 from infra.twin.front_end import report
 from infra.twin.front_end.front_end import FrontEnd
-from infra.twin.intake import BODY, Intake
+from infra.twin.intake import BODY, Intake, refusal
 from infra.twin.quota import ReadQuota
 from infra.twin.read_json import read_json
 from infra.twin.store import Store, StoreError
@@ -65,6 +66,7 @@ class TwinServer:
         engine.settings.interrupt = self._interruption
         application = web.Application(middlewares=[Intake().middleware])
         application.router.add_route("*", "/compute/v1/{path:.*}", self._compute)
+        application.router.add_post("/batch/compute/v1", self._batch)
         application.router.add_get("/twin/v1/requests", self._requests)
         application.router.add_get("/twin/v1/faults", self._show_faults)
         application.router.add_post("/twin/v1/faults", self._set_faults)
@@ -88,28 +90,45 @@ class TwinServer:
 
     async def _compute(self, received: web.Request) -> web.StreamResponse:
         verb, query, body = _meant(received)
+        try:
+            return _response(await self._take(received, verb, received.raw_path.partition("?")[0], query, body))
+        except CutError:
+            return _cut(received)
+
+    async def _batch(self, received: web.Request) -> web.StreamResponse:
+        try:
+            parts = batch.read(received.headers.get("Content-Type", ""), received[BODY])
+        except ValueError as error:
+            return refusal(400, "badRequest", f"{error}.")
+        answers = []
+        try:
+            for part in parts:
+                path, _, query = part.target.partition("?")
+                answers.append((part, await self._take(received, part.verb, path, query, part.body)))
+        except CutError:
+            return _cut(received)
+        kind = f"multipart/mixed; boundary={batch.BOUNDARY}"
+        return web.Response(body=batch.write(answers), headers={"Content-Type": kind})
+
+    async def _take(self, received: web.Request, verb: str, path: str, query: str, body: bytes) -> Answer:
+        """CutError: the connection is to be cut instead."""
         request = Request(
             verb=verb,
-            path=received.raw_path.partition("?")[0].removeprefix("/compute/v1/"),
+            path=path.removeprefix("/compute/v1/"),
             query=dict(parse_qsl(query, keep_blank_values=True)),
             body=body,
             base=f"{received.scheme}://{received.host}/compute/v1",
             now=self._now(),
         )
         if self._tokens.required and not self._tokens.is_good(received.headers.get("Authorization", "")):
-            message = "Request had invalid authentication credentials."
-            return _response(_error(401, "global", "authError", message))
+            return _error(401, "global", "authError", "Request had invalid authentication credentials.")
         try:
             answer = await self._answer(request)
-        except CutError:
-            if received.transport is not None:
-                received.transport.abort()
-            return web.Response(status=500)
         except StoreError as error:
             log.error("%s", error)
             answer = _error(503, "global", "backendError", str(error))
         self._log(request, answer)
-        return _response(answer)
+        return answer
 
     async def _answer(self, request: Request) -> Answer:
         if request.verb == "GET" and not self._quota.take(request.now):
@@ -160,6 +179,12 @@ class TwinServer:
             return web.json_response({"error": str(error)}, status=400)
         faults.arm(wanted, self._engine, self._interruption)
         return await self._show_faults(received)
+
+
+def _cut(received: web.Request) -> web.Response:
+    if received.transport is not None:
+        received.transport.abort()
+    return web.Response(status=500)
 
 
 def _meant(received: web.Request) -> tuple[str, str, bytes]:
