@@ -64,7 +64,8 @@ class ProcessGroup:
         await asyncio.shield(self._end())
 
     async def start(self, child: Child) -> Running:
-        """Starts a child and, where it announces itself, waits for that. ChildError."""
+        """Starts a child and, where it announces itself, waits for that. ChildError: it has ended, or was not in time
+        and is ended, so that its address is free for the next."""
         option = "--ready-fd" if child.announces else "--report-fd"
         if not child.announces and not child.reports:
             return await self._spawn(child, child.command, ())
@@ -76,7 +77,11 @@ class ProcessGroup:
             raise
         finally:
             os.close(writer)
-        return await (self._announced(running, reader) if child.announces else self._reporting(running, reader))
+        try:
+            return await (self._announced(running, reader) if child.announces else self._reporting(running, reader))
+        except BaseException:
+            _send(running, signal.SIGKILL)
+            raise
 
     async def first_end(self) -> ChildError:
         """Waits until the first vital process ends, of those that there are now."""
