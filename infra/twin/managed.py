@@ -18,6 +18,7 @@ from infra.twin.engine import Engine
 from infra.twin.resources.certificate import domains, issued
 from infra.twin.resources.key import Key, parse
 from infra.twin.resources.kind import Json
+from infra.twin.store import StoreError
 from infra.twin.world import Change, World
 
 log = logging.getLogger("tidegate.twin")
@@ -64,10 +65,9 @@ class Provisioning:
         for key, resource in list(pending(self._engine.world, self._world, self._now())):
             try:
                 leaf = self._issue(tuple(domains(resource)))
-            except ValueError as error:
+                self._engine.make(Change(key, issued(resource, leaf.chain, leaf.key)))
+            except (ValueError, StoreError) as error:
                 log.warning("%s stays as it is: %s", key, error)
-                continue
-            self._engine.make(Change(key, issued(resource, leaf.chain, leaf.key)))
 
 
 def pending(world: World, served: World, now: datetime) -> Iterator[tuple[Key, Json]]:

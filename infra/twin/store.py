@@ -51,7 +51,7 @@ LONGEST_LOCKED = 2.0
 """Seconds that a start waits for a twin that is about to end."""
 
 
-class StoreError(Exception):
+class StoreError(OSError):
     """The file cannot be written; nothing has changed then."""
 
 
