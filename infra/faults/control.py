@@ -1,6 +1,7 @@
 """How `tidegate fault` reaches the world that runs: `{"fault": "hang", "where": "us-central1"}` over its Unix socket.
 
-The answer is `{"said": [sentence, ...]}`, or `{"error": message}`.
+The answer is `{"pods": [{"pod": name, "fault": ..., "done": ..., "error": ...}, ...]}`, null where there is none;
+or, where nothing was done, `{"error": message}`.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra import unix_socket
+from infra.faults.outcome import SomeFailed, read_outcome, whole
 from infra.faults.target import FaultError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from infra.faults.injector import Faults
+    from infra.faults.outcome import Outcome
 
 CONTROL_SOCKET = "control.sock"
 """Its name in the world's directory."""
@@ -30,15 +34,18 @@ def serve_faults(directory: Path, faults: Faults) -> AbstractAsyncContextManager
         if not isinstance(fault, str) or not isinstance(where, str):
             return {"error": "fault and where must be text"}
         try:
-            return {"said": await faults.inject(fault, where)}
+            outcomes: Sequence[Outcome] = await faults.inject(fault, where)
+        except SomeFailed as error:
+            outcomes = error.outcomes
         except FaultError as error:
             return {"error": str(error)}
+        return {"pods": [outcome.as_dict() for outcome in outcomes]}
 
     return unix_socket.serve(directory / CONTROL_SOCKET, answer)
 
 
-async def order(directory: Path, fault: str, where: str) -> list[str]:
-    """What the world of `directory` says to it, a sentence for each pod. FaultError."""
+async def order(directory: Path, fault: str, where: str) -> list[Outcome]:
+    """What the world of `directory` makes of it, as `Faults.inject` does. FaultError."""
     path = directory / CONTROL_SOCKET
     try:
         answer = await unix_socket.ask(path, {"fault": fault, "where": where}, ANSWER_SECONDS)
@@ -48,7 +55,12 @@ async def order(directory: Path, fault: str, where: str) -> list[str]:
         raise FaultError(f"{path} has not answered within {ANSWER_SECONDS:g} s") from None
     except (OSError, ValueError) as error:
         raise FaultError(f"{path} cannot be asked: {error}") from None
-    match answer:
-        case {"said": list(sentences)}:
-            return [str(sentence) for sentence in sentences]
-    raise FaultError(str(answer.get("error", f"{path} answered with neither said nor error")))
+    if "error" in answer:
+        raise FaultError(str(answer["error"]))
+    try:
+        outcomes = [read_outcome(entry) for entry in answer["pods"]]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise FaultError(
+            f"{path} answered with neither pods nor error: is its `tidegate up` of another version?"
+        ) from None
+    return whole(outcomes)

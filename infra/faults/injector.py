@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from infra.faults.actions import actions
 from infra.faults.kinds import FAULTS, HEAL
+from infra.faults.outcome import Outcome, whole
 from infra.faults.target import FaultError, PodTarget, select
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ class Faults:
         self._active: dict[str, tuple[str, tuple[int, int]]] = {}
         self._lock = asyncio.Lock()
 
-    async def inject(self, fault: str, where: str) -> list[str]:
-        """`where` is a region or a pod; returns a sentence for each pod. `heal` undoes whatever is active there.
+    async def inject(self, fault: str, where: str) -> list[Outcome]:
+        """`where` is a region or a pod; returns what was done to each pod. `heal` undoes whatever is active there.
 
-        FaultError: there is no such fault or place, or a pod has another fault (nothing was done then); or it did not
-        work for some pods, and the message tells what became of each.
+        FaultError: there is no such fault or place, or a pod has another fault, and nothing was done.
+        SomeFailed: it did not work for some pods.
         """
         if fault != HEAL and fault not in self._actions:
             close = get_close_matches(fault, [*FAULTS, HEAL], n=1)
@@ -43,8 +44,9 @@ class Faults:
             if fault != HEAL:
                 _refuse_second(fault, targets, active)
             work = [self._begin(fault, pod, active) if fault != HEAL else self._end(pod, active) for pod in targets]
-            outcomes = await asyncio.gather(*work, return_exceptions=True)
-        return _told(targets, outcomes)
+            ends = await asyncio.gather(*work, return_exceptions=True)
+            active = self.active()
+        return whole([_outcome(pod.name, active, end) for pod, end in zip(targets, ends, strict=True)])
 
     def active(self) -> Mapping[str, str]:
         """The fault of each pod that has one. A pod that was started anew has none."""
@@ -73,9 +75,8 @@ def _refuse_second(fault: str, targets: Sequence[PodTarget], active: Mapping[str
         raise FaultError(f"a pod has one fault at a time; heal first: {', '.join(others)}")
 
 
-def _told(targets: Sequence[PodTarget], outcomes: Sequence[str | BaseException]) -> list[str]:
-    said = [f"{pod.name}: {outcome}" for pod, outcome in zip(targets, outcomes, strict=True)]
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise FaultError("; ".join(said)) from outcome
-    return said
+def _outcome(name: str, active: Mapping[str, str], end: str | BaseException) -> Outcome:
+    fault = active.get(name, "")
+    if isinstance(end, BaseException):
+        return Outcome(name, fault, error=str(end) or repr(end))
+    return Outcome(name, fault, done=end)

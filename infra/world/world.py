@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from infra.faults.outcome import Outcome
     from infra.world.clusters import Cluster
     from infra.world.group import Running
     from infra.world.layout import Layout
@@ -122,11 +123,11 @@ class World:
         order = Order(self.layout.issuer_url, (AUDIENCE,), subject=subject, lifetime=lifetime)
         return mint(order, load_key(self.layout.directory / DIRECTORY, "RS256"), time.time())
 
-    async def fault(self, kind: str, where: str) -> list[str]:
-        """Breaks a region or a pod; a sentence for each pod. FaultError."""
+    async def fault(self, kind: str, where: str) -> list[Outcome]:
+        """Breaks a region or a pod. FaultError."""
         return await self.faults.inject(kind, where)
 
-    async def heal(self, where: str) -> list[str]:
+    async def heal(self, where: str) -> list[Outcome]:
         """Undoes what is broken there. FaultError."""
         return await self.faults.inject(HEAL, where)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra import unix_socket
 from infra.cli.main import main
 from infra.faults.control import CONTROL_SOCKET, order, serve_faults
+from infra.faults.outcome import Outcome, SomeFailed
 from infra.faults.target import FaultError
 from tests.faults.pods import Pods
 
@@ -22,9 +26,9 @@ async def test_an_order_is_carried_out_and_answered(pods: Pods, tmp_path: Path) 
     await pods.start(POD)
     async with serve_faults(tmp_path, pods.faults):
         (said,) = await order(tmp_path, "hang", "us-central1")
-        assert said.startswith(f"{POD}: stands still")
+        assert str(said).startswith(f"{POD}: stands still")
         assert pods.faults.active() == {POD: "hang"}
-        assert await order(tmp_path, "heal", POD) == [f"{POD}: goes on (SIGCONT)"]
+        assert await order(tmp_path, "heal", POD) == [Outcome(POD, "", "goes on (SIGCONT)")]
         with pytest.raises(FaultError, match='there is no "mars"'):
             await order(tmp_path, "hang", "mars")
 
@@ -78,6 +82,64 @@ async def test_the_command_prints_what_was_done(pods: Pods, tmp_path: Path, caps
         output = capsys.readouterr()
     assert output.out == ""
     assert 'tidegate fault: there is no "mars"' in output.err
+
+
+async def test_programs_get_what_became_of_each_pod(
+    pods: Pods, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = await pods.start("us-central1/1")
+    await pods.start(POD)
+
+    async def said(fault: str, where: str) -> tuple[int, dict[str, Any], str]:
+        """The exit status, what was printed, and the reason that people get."""
+        command = ["fault", fault, where, "-o", "json", "--directory", str(tmp_path)]
+        status = await asyncio.to_thread(main, command)
+        output = capsys.readouterr()
+        return status, json.loads(output.out), output.err
+
+    async with serve_faults(tmp_path, pods.faults):
+        assert await said("slow", POD) == (
+            0,
+            {
+                "pods": [{"pod": POD, "fault": "slow", "done": "takes 1 s longer for each call", "error": None}],
+                "error": None,
+            },
+            "",
+        )
+        status, document, reason = await said("kill", "us-central1")
+        assert (status, document["pods"]) == (1, [])
+        assert "heal first" in document["error"]
+        assert "heal first" in reason
+
+        os.kill(gone.app, signal.SIGKILL)
+        await pods.ended(gone.name)
+        status, document, reason = await said("slow", "us-central1")
+        assert status == 1
+        assert [(each["pod"], each["fault"]) for each in document["pods"]] == [(POD, "slow"), (gone.name, None)]
+        assert document["pods"][0]["done"] == "has the fault slow already"
+        assert "its app cannot be asked" in document["pods"][1]["error"]
+        assert document["error"] in reason
+
+
+async def test_a_world_of_another_version_is_named(tmp_path: Path) -> None:
+    async def answer(_: dict[str, Any]) -> dict[str, Any]:
+        return {"pods": [{"pod": 1}]}
+
+    async with unix_socket.serve(tmp_path / CONTROL_SOCKET, answer):
+        with pytest.raises(FaultError, match="of another version"):
+            await order(tmp_path, "hang", POD)
+
+
+async def test_what_became_of_each_pod_survives_the_way(tmp_path: Path) -> None:
+    sent = [Outcome(POD, "hang", "stands still"), Outcome("us-central1/1", "", error="process 1 has ended")]
+
+    async def answer(_: dict[str, Any]) -> dict[str, Any]:
+        return {"pods": [outcome.as_dict() for outcome in sent]}
+
+    async with unix_socket.serve(tmp_path / CONTROL_SOCKET, answer):
+        with pytest.raises(SomeFailed, match="us-central1/1: process 1 has ended") as failed:
+            await order(tmp_path, "hang", "us-central1")
+    assert list(failed.value.outcomes) == sent
 
 
 def test_the_command_without_a_world_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+from infra.faults.outcome import Outcome, SomeFailed
 from infra.faults.target import FaultError
 from tests.faults.pods import Pods, echo, follow_health, health, stalls
 from tests.support.waiting import wait_for
@@ -20,10 +21,11 @@ FIRST, SECOND, OTHER = "us-central1/0", "us-central1/1", "europe-west1/0"
 async def test_a_killed_pod_is_gone_until_it_is_started_anew(pods: Pods) -> None:
     before = await pods.start(FIRST)
     (said,) = await pods.faults.inject("kill", FIRST)
-    assert str(before.app) in said
+    assert said.pod == FIRST
+    assert str(before.app) in said.done
     assert await pods.ended(FIRST) == -9
     assert pods.faults.active() == {FIRST: "kill"}
-    assert await pods.faults.inject("heal", FIRST) == [f"{FIRST}: started anew"]
+    assert await pods.faults.inject("heal", FIRST) == [Outcome(FIRST, "", "started anew")]
     assert pods.restarted == [FIRST]
     assert pods.faults.active() == {}
     async with pods.channel(FIRST) as channel:
@@ -101,7 +103,7 @@ async def test_a_region_is_all_of_its_pods_and_no_other(pods: Pods) -> None:
     assert pods.faults.active() == {FIRST: "hang", SECOND: "hang"}
     async with pods.channel(OTHER) as channel:
         assert await echo(channel) == OTHER
-    assert await pods.faults.inject("heal", "europe-west1") == [f"{OTHER}: has no fault"]
+    assert await pods.faults.inject("heal", "europe-west1") == [Outcome(OTHER, "", "has no fault")]
     await pods.faults.inject("heal", "us-central1")
     assert pods.faults.active() == {}
 
@@ -115,8 +117,8 @@ async def test_a_pod_has_one_fault_at_a_time(pods: Pods) -> None:
     async with pods.channel(SECOND) as channel:
         assert await echo(channel) == SECOND
     assert await pods.faults.inject("slow", "us-central1") == [
-        f"{FIRST}: has the fault slow already",
-        f"{SECOND}: takes 1 s longer for each call",
+        Outcome(FIRST, "slow", "has the fault slow already"),
+        Outcome(SECOND, "slow", "takes 1 s longer for each call"),
     ]
 
 
@@ -152,6 +154,12 @@ async def test_what_became_of_each_pod_is_told_when_one_fails(pods: Pods) -> Non
     gone = pods.targets[FIRST]
     pods.targets["us-central1/2"] = type(gone)("us-central1/2", gone.region, gone.app, gone.gateway, gone.control)
     del pods.targets[FIRST]
-    with pytest.raises(FaultError, match=r"us-central1/1: stands still.*; us-central1/2: process .* has ended"):
+    with pytest.raises(
+        SomeFailed, match=r"us-central1/1: stands still.*; us-central1/2: process .* has ended"
+    ) as failed:
         await pods.faults.inject("hang", "us-central1")
+    assert [(each.pod, each.fault, bool(each.done), bool(each.error)) for each in failed.value.outcomes] == [
+        (SECOND, "hang", True, False),
+        ("us-central1/2", "", False, True),
+    ]
     assert pods.faults.active() == {SECOND: "hang"}
