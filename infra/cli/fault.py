@@ -57,7 +57,7 @@ def _write_json(outcomes: Sequence[Outcome], failure: Exception | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     width = max(len(name) for name in FAULTS)
     faults = [f"  {name:<{width}}  {what}" for name, what in FAULTS.items()]
-    faults.append(f"  {HEAL:<{width}}  whatever is wrong there is undone")
+    faults.append(f"  {HEAL:<{width}}  whatever is wrong there is undone, and what is gone is started anew")
     parser = argparse.ArgumentParser(
         prog="tidegate fault",
         description="Break pods of the world that `tidegate up` runs, or heal them:\n\n" + "\n".join(faults),

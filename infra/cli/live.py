@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, Self
 
 from infra.cli.console import tell, write
-from infra.world.table import CLIENT_COLUMNS, POD_COLUMNS, client_cells, lines, pod_cells
+from infra.world.table import CLIENT_COLUMNS, GONE, NOT_READY, POD_COLUMNS, client_cells, lines, pod_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,5 +107,5 @@ def _table(columns: Sequence[str], cells: Sequence[tuple[str, ...]]) -> Table:
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in cells:
-        table.add_row(*row, style="red" if "unhealthy" in row or "not ready" in row else None)
+        table.add_row(*row, style="red" if {"unhealthy", NOT_READY, GONE}.intersection(row) else None)
     return table

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from infra.faults.actions import actions
-from infra.faults.kinds import FAULTS, HEAL
+from infra.faults.kinds import FAULTS, HEAL, KILL
 from infra.faults.outcome import Outcome, whole
 from infra.faults.target import FaultError, PodTarget, select
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Faults:
     """The faults of the pods that `pods` names at each moment.
 
-    A pod that was killed stays among them as it was, until `restart`, which is given its name, has started it anew.
-    What `restart` raises becomes part of a FaultError.
+    A pod that is gone, by a fault or by anybody's hand, stays among them as it was, until `restart`, which is given its
+    name, has started it anew. What `restart` raises becomes part of a FaultError.
     """
 
     def __init__(self, pods: Callable[[], Sequence[PodTarget]], restart: Callable[[str], Awaitable[None]]) -> None:
@@ -29,7 +29,8 @@ class Faults:
         self._lock = asyncio.Lock()
 
     async def inject(self, fault: str, where: str) -> list[Outcome]:
-        """`where` is a region or a pod; returns what was done to each pod. `heal` undoes whatever is active there.
+        """`where` is a region or a pod; returns what was done to each pod. `heal` undoes whatever is active there, and
+        starts anew what is gone.
 
         FaultError: there is no such fault or place, or a pod has another fault, and nothing was done.
         SomeFailed: it did not work for some pods.
@@ -54,6 +55,8 @@ class Faults:
         return {name: fault for name, (fault, of) in self._active.items() if processes.get(name) == of}
 
     async def _begin(self, fault: str, pod: PodTarget, active: Mapping[str, str]) -> str:
+        if pod.is_gone and fault != KILL:
+            raise FaultError(f"is gone, a process of it has ended: {HEAL} starts it anew")
         if pod.name in active:
             return f"has the fault {fault} already"
         said = await self._actions[fault].begin(pod)
@@ -61,11 +64,12 @@ class Faults:
         return said
 
     async def _end(self, pod: PodTarget, active: Mapping[str, str]) -> str:
-        fault = active.get(pod.name)
+        # Of a pod that is gone nothing is left to be undone.
+        fault = KILL if pod.is_gone else active.get(pod.name)
         if fault is None:
             return "has no fault"
         said = await self._actions[fault].end(pod)
-        del self._active[pod.name]
+        self._active.pop(pod.name, None)
         return said
 
 

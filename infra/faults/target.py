@@ -15,7 +15,8 @@ class PodTarget:
     """A pod: two processes that share a fate.
 
     `name` is `REGION/NUMBER`. `app` and `gateway` are process ids, others once the pod was started anew. `control` is
-    the Unix socket of the app's controls (`infra.sample.controls`).
+    the Unix socket of the app's controls (`infra.sample.controls`). `is_gone`: a process of it has ended, whoever ended
+    it, and nobody starts it anew.
     """
 
     name: str
@@ -23,6 +24,7 @@ class PodTarget:
     app: int
     gateway: int
     control: Path
+    is_gone: bool = False
 
     @property
     def processes(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from infra.world.errors import WorldError
 from infra.world.pod import Phase
 from infra.world.together import together
 
@@ -36,15 +37,20 @@ class Deployment:
         await together(*(self._start(pod) for pod in self._pods.values()))
 
     async def restart(self, name: str) -> None:
-        """A pod that may have ended, at the same address; returns when it is ready. WorldError, OSError.
+        """A pod that may have ended, at the same address; returns when it is ready.
 
-        Nobody took it out of its group: a node that is lost tells nobody.
+        Nobody took it out of its group: a node that is lost tells nobody. WorldError, OSError: it does not get ready;
+        nothing of it is left then.
         """
         async with self._restarting[name]:
             pod = self._pods[name]
             await pod.stop()
-            await pod.start_app()
-            await self._start(pod)
+            try:
+                await pod.start_app()
+                await self._start(pod)
+            except (WorldError, OSError):
+                await pod.stop()
+                raise
             self._changed()
 
     async def roll(self, region: str) -> None:

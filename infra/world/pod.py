@@ -68,15 +68,19 @@ class Pod:
 
     async def check(self) -> str | None:
         """What is wrong with it, None for nothing."""
-        for part, process in (("gateway", self._gateway), ("app", self._app)):
-            if process is not None and process.ended.done():
-                return f"its {part} has ended ({describe_exit(process.ended.result())})"
+        for part, code in self._ends():
+            return f"its {part} has ended ({describe_exit(code)})"
         return await self._prober.check(self._probe)
 
     @property
     def is_running(self) -> bool:
         """Whether it was ready, and nobody ends it."""
         return self.phase is Phase.RUNNING
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is not there and nobody starts it: a process has ended on its own, or the last start failed."""
+        return self.phase is Phase.ENDED or (self.is_running and bool(self._ends()))
 
     @property
     def processes(self) -> tuple[int, int]:
@@ -88,7 +92,12 @@ class Pod:
     def target(self) -> PodTarget:
         """What faults are done to."""
         app, gateway = self.processes
-        return PodTarget(self.plan.name, self.plan.region, app, gateway, self.plan.control)
+        return PodTarget(self.plan.name, self.plan.region, app, gateway, self.plan.control, self.is_gone)
+
+    def _ends(self) -> list[tuple[str, int]]:
+        """(part, exit status) of its processes that have ended."""
+        parts = (("gateway", self._gateway), ("app", self._app))
+        return [(part, process.ended.result()) for part, process in parts if process and process.ended.done()]
 
     async def _wait_until_ready(self, gateway: Running) -> None:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,10 @@ POD_COLUMNS = ("pod", "state", "load balancer says", "req/s", "errors/s", "fault
 CLIENT_COLUMNS = ("clients in", "calls/s", "failed/s", "p50 ms", "p99 ms", "answered by")
 
 
+READY, NOT_READY, GONE = "ready", "not ready", "gone"
+"""States of a pod that nobody starts or ends; GONE: one of its processes has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodRow:
     """`state` is the pod's own, `health` the load balancer's word, empty where it does not have the pod. Rates are of
@@ -84,11 +88,12 @@ def lines(picture: Picture) -> Iterator[str]:
 
 
 def _region_line(region: str, pods: Sequence[PodRow]) -> str:
-    ready = sum(row.state == "ready" for row in pods)
+    ready, gone = (sum(row.state == state for row in pods) for state in (READY, GONE))
     healthy = sum(row.health == "HEALTHY" for row in pods)
     requests, failures = sum(row.requests for row in pods), sum(row.failures for row in pods)
     faults = ", ".join(sorted({row.fault for row in pods if row.fault}))
-    text = f"{region}: {ready}/{len(pods)} ready, {healthy} healthy to the load balancer"
+    text = f"{region}: {ready}/{len(pods)} ready" + (f", {gone} gone" if gone else "")
+    text += f", {healthy} healthy to the load balancer"
     return f"{text}, {requests:.1f} req/s, {failures:.1f} errors/s" + (f", fault: {faults}" if faults else "")
 
 

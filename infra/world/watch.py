@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from infra.world.front import HEALTHY
-from infra.world.table import ClientRow, Picture, PodRow
+from infra.world.table import GONE, NOT_READY, READY, ClientRow, Picture, PodRow
 from infra.world.together import together
 from infra.world.twin_pages import NO_TRAFFIC, TwinError
 
@@ -57,9 +57,11 @@ class Watch:
         return Picture(tuple(rows), tuple(ClientRow(region, each) for region, each in latest.items()))
 
     def _state(self, pod: Pod) -> str:
+        if pod.is_gone:
+            return GONE
         if not pod.is_running:
             return pod.phase.value
-        return "not ready" if self._problems.get(pod.plan.name) else "ready"
+        return NOT_READY if self._problems.get(pod.plan.name) else READY
 
     async def _follow(self, pod: Pod) -> None:
         name = pod.plan.name

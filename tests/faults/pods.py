@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,13 @@ class Pods:
         self.targets: dict[str, PodTarget] = {}
         self.restarted: list[str] = []
         self.does_start = True
-        self.faults = Faults(lambda: tuple(self.targets.values()), self.restart)
+        self.faults = Faults(self.known, self.restart)
+
+    def known(self) -> list[PodTarget]:
+        return [
+            replace(target, is_gone=name in self._apps and self._apps[name].ended.done())
+            for name, target in self.targets.items()
+        ]
 
     async def start(self, name: str) -> PodTarget:
         """One process is both app and gateway."""

@@ -117,7 +117,7 @@ async def test_programs_get_what_became_of_each_pod(
         assert status == 1
         assert [(each["pod"], each["fault"]) for each in document["pods"]] == [(POD, "slow"), (gone.name, None)]
         assert document["pods"][0]["done"] == "has the fault slow already"
-        assert "its app cannot be asked" in document["pods"][1]["error"]
+        assert "heal starts it anew" in document["pods"][1]["error"]
         assert document["error"] in reason
 
 

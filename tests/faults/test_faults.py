@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import grpc
@@ -43,6 +45,22 @@ async def test_a_pod_that_does_not_start_again_is_still_killed(pods: Pods) -> No
     pods.does_start = True
     await pods.faults.inject("heal", FIRST)
     assert pods.faults.active() == {}
+
+
+@pytest.mark.parametrize("fault", [None, "slow", "hang"])
+async def test_a_pod_that_anybody_killed_is_started_anew(fault: str | None, pods: Pods) -> None:
+    before = await pods.start(FIRST)
+    if fault:
+        await pods.faults.inject(fault, FIRST)
+    os.kill(before.app, signal.SIGKILL)
+    await pods.ended(FIRST)
+    for further in ("slow", "overload"):
+        with pytest.raises(FaultError, match=f"{FIRST}: is gone|heal first"):
+            await pods.faults.inject(further, FIRST)
+    assert await pods.faults.inject("heal", FIRST) == [Outcome(FIRST, "", "started anew")]
+    async with pods.channel(FIRST) as channel:
+        assert await echo(channel) == FIRST
+    assert await pods.faults.inject("heal", FIRST) == [Outcome(FIRST, "", "has no fault")]
 
 
 async def test_a_hung_pod_keeps_its_connections_and_answers_when_healed(pods: Pods) -> None:

@@ -6,8 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.world.clusters import Cluster
 from infra.world.deployment import Deployment
+from infra.world.errors import WorldError
 from infra.world.layout import Block, Layout, PodPlan
 from infra.world.pod import Phase
 
@@ -22,7 +25,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.events: list[str] = []
-        pods: Any = [RecordingPod(plan, self.events) for plan in LAYOUT.pods]
+        self.pods = [RecordingPod(plan, self.events) for plan in LAYOUT.pods]
+        pods: Any = self.pods
         parts: Any = self
         self.deployment = Deployment(pods, parts, parts, lambda: self.events.append("changed"))
 
@@ -43,6 +47,7 @@ class RecordingPod:
     def __init__(self, plan: PodPlan, events: list[str]) -> None:
         self.plan = plan
         self.phase = Phase.RUNNING
+        self.does_start = True
         self._events = events
 
     async def stop(self) -> None:
@@ -52,6 +57,8 @@ class RecordingPod:
     async def start_app(self) -> None:
         self._events.append(f"start the app of {self.plan.name}")
         await asyncio.sleep(0)
+        if not self.does_start:
+            raise WorldError("its app does not serve")
 
     async def start_gateway(self) -> None:
         self._events.append(f"start the gateway of {self.plan.name}")
@@ -73,6 +80,18 @@ async def test_a_pod_ends_after_it_is_left_and_the_next_after_it_serves_again() 
 
 async def test_a_lost_pod_is_started_anew_without_a_word_to_the_load_balancer_before() -> None:
     recorder = Recorder()
+    await recorder.deployment.restart(FIRST)
+    assert recorder.events == restarted(FIRST)
+
+
+async def test_of_a_pod_that_does_not_start_anew_nothing_is_left_and_it_can_be_tried_again() -> None:
+    recorder = Recorder()
+    recorder.pods[0].does_start = False
+    with pytest.raises(WorldError, match="its app does not serve"):
+        await recorder.deployment.restart(FIRST)
+    assert recorder.events == [f"stop {FIRST}", f"start the app of {FIRST}", f"stop {FIRST}"]
+    recorder.events.clear()
+    recorder.pods[0].does_start = True
     await recorder.deployment.restart(FIRST)
     assert recorder.events == restarted(FIRST)
 

@@ -18,7 +18,7 @@ import pytest
 from infra.sample import ECHO, REVERSE
 from infra.sample.messages import method_of
 from infra.world.state import LOCK_FILE, STATE_FILE
-from tests.support.processes import ROOT, Program, descendants, is_running, wait_until_gone
+from tests.support.processes import ROOT, Program, descendants, is_running, tidegate, wait_until_gone
 from tests.support.waiting import wait_for
 
 pytest.importorskip("tidegate_core", reason="the native module is not built: run make build")
@@ -163,12 +163,17 @@ def test_a_vital_process_that_dies_is_named_and_ends_the_world(victim: str, star
 
 
 @pytest.mark.parametrize("part", ["app", "gateway"])
-def test_a_pod_that_dies_is_told_and_the_world_goes_on(part: str, start: Start, tmp_path: Path) -> None:
+def test_a_pod_that_dies_is_told_and_can_be_healed(part: str, start: Start, tmp_path: Path) -> None:
     with start() as up:
         state = wait_until_ready(up, tmp_path / "world")
         os.kill(state["pods"][0][f"{part}_pid"], signal.SIGKILL)
         wait_for("the trouble", lambda: f"{POD}: its {part} has ended (killed by SIGKILL)" in up.stderr)
         assert is_running(state["twin"]["pid"])
+        wait_for("its line", lambda: "us-central1: 0/1 ready, 1 gone" in up.stdout)
+        heal = ["fault", "heal", POD, "--directory", str(tmp_path / "world")]
+        healed = subprocess.run(tidegate(*heal), cwd=ROOT, capture_output=True, text=True, check=True)
+        assert healed.stdout == f"{POD}: started anew\n"
+        wait_for("its return", lambda: f"{POD}: healthy again" in up.stderr)
         up.send(signal.SIGTERM)
         assert up.finish() == 1
     assert f"tidegate up: {POD}: " in up.stderr
