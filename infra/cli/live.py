@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, Self
 
 from infra.cli.console import tell, write
-from infra.world.table import CLIENT_COLUMNS, GONE, NOT_READY, POD_COLUMNS, client_cells, lines, pod_cells
+from infra.world.table import CLIENT_COLUMNS, POD_COLUMNS, client_cells, lines, pod_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,16 +96,17 @@ def render(picture: Picture) -> RenderableType:
     """The tables of a picture, for rich."""
     from rich.console import Group
 
-    tables = [_table(POD_COLUMNS, pod_cells(picture))]
+    broken = ["red" if row.is_broken else None for row in picture.pods]
+    tables = [_table(POD_COLUMNS, pod_cells(picture), broken)]
     if picture.clients:
-        tables.append(_table(CLIENT_COLUMNS, client_cells(picture)))
+        tables.append(_table(CLIENT_COLUMNS, client_cells(picture), [None] * len(picture.clients)))
     return Group("", *tables)
 
 
-def _table(columns: Sequence[str], cells: Sequence[tuple[str, ...]]) -> Table:
+def _table(columns: Sequence[str], cells: Sequence[tuple[str, ...]], styles: Sequence[str | None]) -> Table:
     from rich.table import Table
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in cells:
-        table.add_row(*row, style="red" if {"unhealthy", NOT_READY, GONE}.intersection(row) else None)
+    for row, style in zip(cells, styles, strict=True):
+        table.add_row(*row, style=style)
     return table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from infra.world.errors import WorldError
-from infra.world.load_balancer import SERVICE_PATH, scaled
+from infra.world.load_balancer import SERVICE_PATH, capacities, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +66,10 @@ class Compute:
                 if error.status != 412:
                     raise
         raise ComputeError(f"PATCH {SERVICE_PATH}: others changed it each time, {MOST_ATTEMPTS} times", 412)
+
+    async def capacities(self) -> dict[str, float]:
+        """`capacityScaler` by zone, as the API says it; traffic follows after the propagation delay. ComputeError."""
+        return capacities((await self.get(SERVICE_PATH)).get("backends", ()))
 
     async def _request(self, verb: str, url: str, body: Mapping[str, Any] | None) -> Json:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)

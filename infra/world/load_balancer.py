@@ -126,5 +126,10 @@ def scaled(backends: Sequence[Mapping[str, Any]], zones: Sequence[str], capacity
     ]
 
 
+def capacities(backends: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """`capacityScaler` by zone: 0 drains it."""
+    return {_zone_of(backend["group"]): backend.get("capacityScaler", 1.0) for backend in backends}
+
+
 def _zone_of(group: str) -> str:
     return group.rpartition("/zones/")[2].partition("/")[0]

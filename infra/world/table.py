@@ -21,8 +21,8 @@ READY, NOT_READY, GONE = "ready", "not ready", "gone"
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """`state` is the pod's own, `health` the load balancer's word, empty where it does not have the pod. Rates are of
-    the load balancer's calls to it."""
+    """`state` is the pod's own, `health` the load balancer's word, empty where it does not have the pod. `capacity` is
+    the capacityScaler of its group, 0 for one that is drained. Rates are of the load balancer's calls to it."""
 
     name: str
     region: str
@@ -31,6 +31,16 @@ class PodRow:
     requests: float
     failures: float
     fault: str
+    capacity: float = 1.0
+
+    @property
+    def is_broken(self) -> bool:
+        return self.health == "UNHEALTHY" or self.state in (NOT_READY, GONE)
+
+    @property
+    def seen(self) -> str:
+        """What the load balancer says."""
+        return ", ".join(filter(None, (self.health.lower() or "not attached", _capacity(self.capacity))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ def pod_cells(picture: Picture) -> list[tuple[str, ...]]:
         (
             row.name,
             row.state,
-            row.health.lower() or "not attached",
+            row.seen,
             f"{row.requests:.1f}",
             f"{row.failures:.1f}",
             row.fault,
@@ -94,7 +104,14 @@ def _region_line(region: str, pods: Sequence[PodRow]) -> str:
     faults = ", ".join(sorted({row.fault for row in pods if row.fault}))
     text = f"{region}: {ready}/{len(pods)} ready" + (f", {gone} gone" if gone else "")
     text += f", {healthy} healthy to the load balancer"
+    text += "".join(f", {each}" for each in sorted({_capacity(row.capacity) for row in pods}) if each)
     return f"{text}, {requests:.1f} req/s, {failures:.1f} errors/s" + (f", fault: {faults}" if faults else "")
+
+
+def _capacity(scaler: float) -> str:
+    if scaler <= 0:
+        return "drained"
+    return "" if scaler == 1 else f"{scaler:.0%} of its capacity"
 
 
 def _shares(load: ClientLoad) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
+from infra.world.compute import ComputeError
 from infra.world.front import HEALTHY
 from infra.world.table import GONE, NOT_READY, READY, ClientRow, Picture, PodRow
 from infra.world.together import together
 from infra.world.twin_pages import NO_TRAFFIC, TwinError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from infra.world.load import LoadGenerator
     from infra.world.pod import Pod
@@ -30,10 +32,12 @@ class Watch:
         self._troubles = troubles
         self._problems: dict[str, str | None] = {}
         self._traffic = NO_TRAFFIC
+        self._capacities: Mapping[str, float] = {}
 
     async def run(self, show: Callable[[Picture], None]) -> None:
         """Looks every second, and shows what there is, until cancelled."""
-        await together(self._follow_traffic(), self._show(show), *(self._follow(pod) for pod in self._world.pods))
+        look = (self._follow_traffic(), self._follow_capacities(), self._show(show))
+        await together(*look, *(self._follow(pod) for pod in self._world.pods))
 
     def picture(self) -> Picture:
         """What is known now."""
@@ -48,6 +52,7 @@ class Watch:
                     region=plan.region,
                     state=self._state(pod),
                     health=seen.health if seen else "",
+                    capacity=self._capacities.get(plan.zone, 1.0),
                     requests=seen.requests if seen else 0.0,
                     failures=seen.failures if seen else 0.0,
                     fault=faults.get(plan.name, ""),
@@ -88,6 +93,13 @@ class Watch:
             for endpoint, seen in self._traffic.endpoints.items():
                 name = f"{names.get(endpoint, endpoint)} at the load balancer"
                 self._troubles.note(name, seen.health if seen.health != HEALTHY else None, expected=True)
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def _follow_capacities(self) -> None:
+        while True:
+            # The API may be told to fail; what it said before holds.
+            with contextlib.suppress(ComputeError):
+                self._capacities = await self._world.compute.capacities()
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def _show(self, show: Callable[[Picture], None]) -> None:

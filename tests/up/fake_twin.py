@@ -60,6 +60,7 @@ class FakeTwin:
     async def start(self, port: int) -> str:
         application = web.Application()
         application.router.add_post("/compute/v1/{path:.*}", self._change)
+        application.router.add_get("/compute/v1/{path:.*}", self._service)
         application.router.add_get("/twin/v1/listeners", self._listeners)
         application.router.add_get("/twin/v1/traffic", self._traffic)
         return await serve(application, port, None)
@@ -76,6 +77,9 @@ class FakeTwin:
         elif path.endswith("/sslCertificates"):
             await self._serve(body["selfManaged"])
         return web.json_response({"status": "DONE"})
+
+    async def _service(self, _: web.Request) -> web.Response:
+        return web.json_response({"backends": []})
 
     async def _serve(self, pair: dict[str, Any]) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

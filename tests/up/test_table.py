@@ -35,6 +35,8 @@ def picture() -> Picture:
         PodRow("us-central1/1", "us-central1", "not ready", "UNHEALTHY", 0.0, 2.5, "hang"),
         PodRow("europe-west1/0", "europe-west1", "starting", "", 0.0, 0.0, ""),
         PodRow("europe-west1/1", "europe-west1", "gone", "UNHEALTHY", 0.0, 0.0, ""),
+        PodRow("asia-east1/0", "asia-east1", "ready", "HEALTHY", 0.0, 0.0, "", capacity=0.0),
+        PodRow("us-west1/0", "us-west1", "ready", "HEALTHY", 7.0, 0.0, "", capacity=0.25),
     )
     return Picture(pods, tuple(ClientRow(region, each) for region, each in generator.latest.items()))
 
@@ -45,6 +47,8 @@ def test_each_pod_has_a_row() -> None:
         ("us-central1/1", "not ready", "unhealthy", "0.0", "2.5", "hang"),
         ("europe-west1/0", "starting", "not attached", "0.0", "0.0", ""),
         ("europe-west1/1", "gone", "unhealthy", "0.0", "0.0", ""),
+        ("asia-east1/0", "ready", "healthy, drained", "0.0", "0.0", ""),
+        ("us-west1/0", "ready", "healthy, 25% of its capacity", "7.0", "0.0", ""),
     ]
 
 
@@ -59,6 +63,8 @@ def test_plain_lines_sum_up_regions() -> None:
     assert list(lines(picture())) == [
         "us-central1: 1/2 ready, 1 healthy to the load balancer, 50.0 req/s, 2.5 errors/s, fault: hang",
         "europe-west1: 0/2 ready, 1 gone, 0 healthy to the load balancer, 0.0 req/s, 0.0 errors/s",
+        "asia-east1: 1/1 ready, 1 healthy to the load balancer, drained, 0.0 req/s, 0.0 errors/s",
+        "us-west1: 1/1 ready, 1 healthy to the load balancer, 25% of its capacity, 7.0 req/s, 0.0 errors/s",
         "clients in us-central1: 100.0 calls/s, 10.0 failed/s, answered by us-central1 75%, europe-west1 25%",
         "clients in europe-west1: 100.0 calls/s, 0.0 failed/s, answered by nobody",
     ]
