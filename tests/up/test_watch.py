@@ -25,7 +25,9 @@ async def test_a_region_that_is_drained_is_shown_as_such(tmp_path: Path) -> None
 
         async def shown(*wanted: str) -> None:
             """Returns when the load balancer says this of each pod."""
-            while tuple(row.seen for row in watch.picture().pods) != wanted:
+            while True:
+                if tuple(row.seen for row in watch.picture().pods) == wanted:
+                    return
                 await asyncio.sleep(0.02)
 
         running = asyncio.create_task(watch.run(lambda _: None))
