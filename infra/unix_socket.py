@@ -11,11 +11,14 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 MAX_BYTES = 65_536
 """Of a line; a longer one ends the connection."""
@@ -23,31 +26,23 @@ MAX_CONNECTIONS = 64
 
 
 @contextlib.asynccontextmanager
-async def serve(path: Path, answer: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> AsyncIterator[None]:
+async def serve(path: Path, answer: Answer) -> AsyncIterator[None]:
     """Answers until the end of the block; what a killed process left at `path` is replaced. OSError.
 
     A ValueError of `answer`, and a line that is no JSON object, are answered with `{"error": message}`.
     """
-    talks: set[asyncio.Task[Any]] = set()
+    talks: set[asyncio.Task[None]] = set()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
+    # A task of our own: one that asyncio starts for the connection would complain of being cancelled.
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(talks) >= MAX_CONNECTIONS:
             writer.close()
             return
+        task = asyncio.create_task(_talk(reader, writer, answer))
         talks.add(task)
-        try:
-            # ValueError here: a line that is too long.
-            with contextlib.suppress(ConnectionError, ValueError):
-                while line := await reader.readline():
-                    writer.write(json.dumps(await _answered(line, answer)).encode() + b"\n")
-                    await writer.drain()
-        finally:
-            talks.discard(task)
-            writer.close()
+        task.add_done_callback(talks.discard)
 
-    server = await asyncio.start_unix_server(talk, sock=_bind(path), limit=MAX_BYTES)
+    server = await asyncio.start_unix_server(begin, sock=_bind(path), limit=MAX_BYTES)
     try:
         yield
     finally:
@@ -89,7 +84,18 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-async def _answered(line: bytes, answer: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
+    try:
+        # ValueError here: a line that is too long.
+        with contextlib.suppress(ConnectionError, ValueError):
+            while line := await reader.readline():
+                writer.write(json.dumps(await _answered(line, answer)).encode() + b"\n")
+                await writer.drain()
+    finally:
+        writer.close()
+
+
+async def _answered(line: bytes, answer: Answer) -> dict[str, Any]:
     try:
         return await answer(_object(line))
     except ValueError as error:

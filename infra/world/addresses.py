@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from infra.ports import bind, is_free
 from infra.world.errors import WorldError
 from infra.world.layout import HOST, Block, Layout
 
@@ -37,7 +37,7 @@ def claimed_layout(directory: Path, clusters: tuple[Cluster, ...]) -> Iterator[L
         for number in range(FIRST_BLOCK, LAST_BLOCK + 1):
             layout = Layout(directory, clusters, Block(number, *ports))
             with socket.socket() as claim:
-                if _bind(claim, layout.block.host(0, 1), layout.block.gateway_port) and _is_unused(layout):
+                if bind(claim, layout.block.host(0, 1), layout.block.gateway_port) and _is_unused(layout):
                     yield layout
                     return
     raise PortInUseError(
@@ -49,10 +49,10 @@ def claimed_layout(directory: Path, clusters: tuple[Cluster, ...]) -> Iterator[L
 def choose_port(wanted: int | None, default: int) -> int:
     """The port that was asked for, else the default where it is free, else 0, any. PortInUseError, OSError."""
     if wanted:
-        if not _is_free(HOST, wanted):
-            raise PortInUseError(f"port {wanted} of {HOST} is in use: choose another, or 0 for any free one")
+        if not is_free(HOST, wanted):
+            raise PortInUseError(f"port {wanted} of {HOST} is in use, or root's: choose another, or 0 for any free one")
         return wanted
-    return default if wanted is None and _is_free(HOST, default) else 0
+    return default if wanted is None and is_free(HOST, default) else 0
 
 
 def _is_unused(layout: Layout) -> bool:
@@ -60,20 +60,4 @@ def _is_unused(layout: Layout) -> bool:
     wanted = [(issuer, int(port))]
     for pod in layout.pods:
         wanted += [(pod.host, pod.gateway_port), (pod.host, pod.app_port), (pod.host, pod.admin_port)]
-    return all(_is_free(host, port) for host, port in wanted)
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return _bind(probe, host, port)
-
-
-def _bind(one: socket.socket, host: str, port: int) -> bool:
-    try:
-        one.bind((host, port))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return False
-        raise
-    return True
+    return all(is_free(host, port) for host, port in wanted)

@@ -144,6 +144,11 @@ class Layout:
         return self.directory / "ca.pem"
 
     @property
+    def load_token(self) -> Path:
+        """What the load's calls bring, while there is load."""
+        return self.directory / "load.token"
+
+    @property
     def control(self) -> Path:
         """The socket on which the world takes faults."""
         return self.directory / "control.sock"

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from infra.world.layout import Layout
     from infra.world.twin_pages import FrontListener
 
-TOKEN_FILE = "load.token"  # noqa: S105
 DEADLINE = "2s"
 FIRST_REPORT_SECONDS = 30.0
 RENEW_SECONDS = 600.0
@@ -80,7 +79,7 @@ async def running_load(
     group: ProcessGroup, layout: Layout, listeners: Sequence[FrontListener], rate: float, token: Callable[[], str]
 ) -> AsyncIterator[LoadGenerator]:
     """Calls come until the end of the block, which begins with the first report. WorldError, OSError."""
-    token_file = layout.directory / TOKEN_FILE
+    token_file = layout.load_token
     _write(token_file, token())
     generator = LoadGenerator()
     running = await group.start(child(layout, listeners, rate, token_file))

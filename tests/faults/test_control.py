@@ -72,6 +72,18 @@ async def test_a_line_without_end_ends_the_connection(pods: Pods, tmp_path: Path
         writer.close()
 
 
+async def test_the_end_of_the_world_ends_conversations_quietly(
+    pods: Pods, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve_faults(tmp_path, pods.faults):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / CONTROL_SOCKET)
+        writer.write(b"{}\n")
+        await reader.readline()
+    assert await reader.read() == b""
+    writer.close()
+    assert caplog.text == ""
+
+
 async def test_the_command_prints_what_was_done(pods: Pods, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     await pods.start(POD)
     async with serve_faults(tmp_path, pods.faults):

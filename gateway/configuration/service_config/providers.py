@@ -94,10 +94,10 @@ def _is_protected(url: str) -> bool:
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018  (a bad port raises here)
+        port = parts.port
     except ValueError:
         return False
-    if parts.username or parts.password or parts.scheme not in schemes:
+    if port == 0 or parts.username or parts.password or parts.scheme not in schemes:
         return False
     return parts.path.startswith("/") and not parts.netloc if parts.scheme == "file" else bool(parts.hostname)
 

@@ -142,14 +142,13 @@ def decide(target: Target, family: LookupFamily, slices: View[Slices], services:
 
 
 def _wanted(target: Target, services: View[Service] | None) -> ports.Wanted:
-    if services is None:
+    if services is None or not isinstance(target.port, int):
         return ports.Wanted(target.port if isinstance(target.port, str) else None)
     service = services.objects.get(target.service)
     if service is None:
         raise ports.NoPort(f"there is no Service {target.service}, of which {target.port} could be a port.")
     if service.external_name:
         raise ports.NoPort(f"the Service is another name for {service.external_name}: write that as the target.")
-    assert isinstance(target.port, int)  # noqa: S101
     return ports.of_service(target.port, service)
 
 

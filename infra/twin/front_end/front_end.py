@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from gateway.core import CoreEndpoint, CoreFactory, open_core
 from gateway.problems import problems_of
 from healthcheck.state import Verdict
+from infra.ports import is_free
 from infra.twin.front_end.capacity import Members, endpoints, let_in, members
 from infra.twin.front_end.chain import Chain, Service, chains
 from infra.twin.front_end.demand import Rate
@@ -208,7 +208,7 @@ class FrontEnd:
         """The next port that is free, or any."""
         if self._options.first_port:
             port, self._ports = self._options.first_port + self._ports, self._ports + 1
-            if port <= 65_535 and _is_free(port):
+            if port <= 65_535 and is_free(HOST, port):
                 return f"{HOST}:{port}"
         return f"{HOST}:0"
 
@@ -279,13 +279,3 @@ def _most(verdicts: Sequence[Verdict]) -> Verdict:
         return Verdict.HEALTHY
     others = [verdict for verdict in verdicts if verdict is not Verdict.HEALTHY]
     return max(others, key=others.count)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
