@@ -106,7 +106,10 @@ def render(picture: Picture) -> RenderableType:
 def _table(columns: Sequence[str], cells: Sequence[tuple[str, ...]], styles: Sequence[str | None]) -> Table:
     from rich.table import Table
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        # In a narrow terminal names and states stay whole.
+        table.add_column(column, no_wrap=position < 2)
     for row, style in zip(cells, styles, strict=True):
         table.add_row(*row, style=style)
     return table

@@ -124,7 +124,7 @@ def _rate(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidegate up",
-        description="Start a world of several regions: in each a few pods (a sample app with a gateway beside it), an"
+        description="Start a world of several regions: in each a few pods (a sample app with a gateway\nbeside it), an"
         " issuer of tokens, and in front of all a load balancer as Google has it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

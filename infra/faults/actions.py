@@ -51,7 +51,8 @@ async def serve(pod: PodTarget) -> str:
 
 async def cut(pod: PodTarget) -> str:
     connections = await partition.cut(pod)
-    return f"cut off: its listeners and {connections} connections lose every packet"
+    what = "a connection" if connections == 1 else f"{connections} connections"
+    return f"cut off: its listeners and {what} lose every packet"
 
 
 async def mend(pod: PodTarget) -> str:

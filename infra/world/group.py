@@ -183,6 +183,7 @@ async def _read_pipe(descriptor: int, limit: int) -> tuple[asyncio.StreamReader,
 
 
 def _send(running: Running, number: signal.Signals) -> None:
+    # Not by Process.send_signal, which looks whether the process has ended, and takes that from the event loop.
     if running.process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            running.process.send_signal(number)
+            os.kill(running.process.pid, number)

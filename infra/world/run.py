@@ -75,9 +75,9 @@ async def run_world(run: Run, listener: Listener) -> list[str]:
 async def _live(world: World, run: Run, listener: Listener, troubles: Troubles, is_ready: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(world)
-        load = await stack.enter_async_context(world.load(run.load)) if run.load else None
         is_ready.set()
         listener.ready(world.state)
+        load = await stack.enter_async_context(world.load(run.load)) if run.load else None
         watch = Watch(world, load, troubles)
         if load is not None:
             stack.callback(lambda: listener.tell(f"of {load.sent} calls {load.failed} failed"))

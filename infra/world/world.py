@@ -161,7 +161,8 @@ class World:
     async def _start(self) -> None:
         await self._prepare()
         regions = ", ".join(self.layout.regions)
-        self._tell(f"starting {len(self.pods)} pods in {regions}, the issuer, and the twin with its load balancer")
+        pods = "a pod" if len(self.pods) == 1 else f"{len(self.pods)} pods"
+        self._tell(f"starting {pods} in {regions}, the issuer, and the twin with its load balancer")
         await together(self._start_issuer(), self._start_twin(), *(pod.start_app() for pod in self.pods))
         # It goes first, so that it never meets pods that are gone.
         self._stack.push_async_callback(self._group.stop, self.twin)

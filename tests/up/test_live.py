@@ -34,6 +34,12 @@ def test_a_terminal_gets_tables_and_what_is_told_between_them(
     assert shown.index("asia-east1 100%") < shown.index("[hangs]")
 
 
+def test_in_a_narrow_terminal_pods_are_still_told_apart() -> None:
+    output = io.StringIO()
+    Console(file=output, width=40).print(live.render(PICTURE))
+    assert "us-central1/0 " in output.getvalue()
+
+
 def test_a_pipe_gets_lines_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     times = iter((100.0, 101.0, 100.0 + live.LINES_SECONDS))
     monkeypatch.setattr("infra.cli.live.time.monotonic", lambda: next(times))
