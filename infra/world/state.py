@@ -102,9 +102,8 @@ class WorldDirectory:
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        """Makes the directory, locks it and removes what a killed `up` left. DirectoryInUseError, OSError."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        """Makes the directory, locks it and removes what a killed `up` left. WorldError, OSError."""
+        lock = self._open_lock()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -135,6 +134,14 @@ class WorldDirectory:
         draft = self.path / f".{STATE_FILE}.{secrets.token_hex(8)}"
         draft.write_text(state.to_json())
         draft.replace(self.path / STATE_FILE)
+
+    def _open_lock(self) -> int:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+            raise WorldError(f"{self.path} cannot be the world's folder ({reason}): name another --directory") from None
 
     def _remove_state(self) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -232,6 +232,13 @@ def test_a_second_up_in_the_same_directory_is_refused(start: Start, tmp_path: Pa
         assert is_running(first.pid)
 
 
+def test_a_directory_that_cannot_be_is_named(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "world").touch()
+    with start() as up:
+        assert up.finish() == 1
+    assert f"{tmp_path / 'world'} cannot be the world's folder (it is a file)" in up.stderr
+
+
 def test_a_lock_without_an_owner_is_taken(start: Start, tmp_path: Path) -> None:
     (tmp_path / "world").mkdir()
     (tmp_path / "world" / LOCK_FILE).write_text("1\n")
