@@ -185,8 +185,10 @@ impl Loop {
                 self.accept_all(at);
             }
             if self.close_at.is_some_and(|at| Instant::now() >= at) {
-                self.listeners.clear();
                 self.close_at = None;
+                while !self.listeners.is_empty() {
+                    self.close(0);
+                }
             }
         }
     }
@@ -203,14 +205,19 @@ impl Loop {
                 }
                 Order::CloseAll { at } => self.close_at = Some(at),
                 Order::Remove { id } => {
-                    // Whoever waits in its queue was let in while it was open.
                     if let Some(at) = self.listeners.iter().position(|(held, ..)| *held == id) {
-                        self.accept_all(at);
-                        self.listeners.remove(at);
+                        self.close(at);
                     }
                 }
             }
         }
+    }
+
+    /// Whoever waits in its queue was let in while it was open. Whom the kernel lets in between the last look and the end
+    /// is reset before a byte has come from us: nothing keeps it from doing so.
+    fn close(&mut self, at: usize) {
+        self.accept_all(at);
+        drop(self.listeners.swap_remove(at));
     }
 
     fn accept_all(&mut self, at: usize) {

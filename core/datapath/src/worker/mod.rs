@@ -4,9 +4,9 @@
 //! writes each connection once. Writing once a turn, not once a frame, matters more for the price of a request than
 //! everything else here together.
 //!
-//! The files follow a request: `read` takes frames, `facts` and `request` make sense of them, `forward` finds a connection
-//! to the backend, `relay` moves bodies both ways, `response` brings the answer back, `retry` and `hedge` send a request
-//! again, `answer` writes our own, `finish` lets go, `flush` writes.
+//! The files follow a request: `read` takes frames, `facts` and `request` make sense of them, `pick` chooses the endpoint,
+//! `forward` sends the request there, `relay` moves bodies both ways, `response` brings the answer back, `retry` and `hedge`
+//! send a request again, `answer` writes our own, `finish` lets go, `flush` writes.
 
 mod admit;
 mod answer;
@@ -22,6 +22,7 @@ mod http1;
 mod inspect;
 mod limit;
 mod memo;
+mod pick;
 mod read;
 mod record;
 mod relay;
