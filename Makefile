@@ -60,7 +60,7 @@ test-rust: toolchain ## Tests of the request path
 
 .PHONY: test-python
 test-python: .venv/.develop .venv/.core ## Tests of the whole, through the built core
-	$(bin)/pytest -m "not real and not soak" $(ARGS)
+	$(bin)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not real and not soak" $(ARGS)
 
 .PHONY: test-real
 test-real: .venv/.real .venv/.core ## Install or build the real parts (root for apt, Go; else named as skipped) and test with them
