@@ -81,8 +81,18 @@ impl Mailbox {
         let _ = self.waker.wake();
     }
 
-    pub fn take(&self) -> VecDeque<Message> {
-        std::mem::take(&mut *lock(&self.messages))
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        lock(&self.messages).len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The oldest one.
+    pub fn take(&self) -> Option<Message> {
+        lock(&self.messages).pop_front()
     }
 }
 

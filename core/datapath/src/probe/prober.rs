@@ -28,6 +28,7 @@ use crate::snapshot::Address;
 use mio::{Interest, Poll, Token, Waker};
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -165,7 +166,32 @@ impl Loop {
         self.epoch.elapsed().as_millis() as u64
     }
 
+    /// A mistake of ours costs a round, and no server its probes.
     fn run(mut self) {
+        while catch_unwind(AssertUnwindSafe(|| self.turns())).is_err() {
+            self.begin_anew();
+        }
+    }
+
+    /// Every server is asked again within an interval; what has been found of it counts.
+    fn begin_anew(&mut self) {
+        let now_ms = self.now_ms();
+        self.wheel = Wheel::new(now_ms);
+        for slot in 0..self.servers.len() {
+            let random = self.next_random();
+            let Some(server) = self.servers[slot].as_mut() else { continue };
+            server.link = None;
+            server.reused = false;
+            server.phase = Phase::Resting;
+            server.round_ms = now_ms + random % server.plan.interval_ms;
+            server.due_ms = server.round_ms;
+            server.armed = Armed::default();
+            self.wheel.arm(&mut server.armed, slot, server.due_ms);
+        }
+    }
+
+    /// Runs until told to stop.
+    fn turns(&mut self) {
         let mut events = mio::Events::with_capacity(1024);
         let mut due = Vec::new();
         while !self.mailbox.stop.load(Relaxed) {

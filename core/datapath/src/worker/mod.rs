@@ -136,6 +136,7 @@ impl Worker {
     /// Runs until told to stop.
     pub fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS);
+        self.read_mail();
         while !self.stopping {
             let busy = !self.dirty.is_empty() || !self.again.is_empty();
             let timeout = if busy { Some(0) } else { self.wheel.next_ms(self.clock.now_ms) };
@@ -176,7 +177,9 @@ impl Worker {
     }
 
     fn read_mail(&mut self) {
-        for message in self.mailbox.take() {
+        // One by one: where one of them makes the worker fail, the next one in its place has the others.
+        for _ in 0..self.mailbox.len() {
+            let Some(message) = self.mailbox.take() else { return };
             match message {
                 Message::Accept { socket, listener } => self.accept(socket, listener),
                 Message::Adopt(snapshot) => self.adopt(snapshot),

@@ -1,5 +1,6 @@
 use crate::server::{Http2, PATIENCE, Script, Server, message, target, until_closed};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 use tidegate_datapath::http2::frame;
@@ -67,6 +68,25 @@ fn stays(status: u8) -> Script {
         http2.check(status);
         http2.until_closed();
     })
+}
+
+#[test]
+fn a_listener_that_panics_costs_no_server_its_probes() {
+    let server = Server::new(vec![answers(&[1]), answers(&[2]), stays(1)]);
+    let (sender, wakes) = channel();
+    let panics = AtomicBool::new(true);
+    let prober = Prober::start(Box::new(move || {
+        if panics.swap(false, Relaxed) {
+            panic!("as the test wants it");
+        }
+        let _ = sender.send(());
+    }))
+    .unwrap();
+    let mut ears = Ears { prober, wakes, heard: Vec::new() };
+    ears.prober.set(7, plan(server.address, json!({})), ONCE).unwrap();
+    for outcome in [Outcome::Serving, Outcome::NotServing, Outcome::Serving] {
+        ears.hears(7, outcome, 1);
+    }
 }
 
 #[test]
