@@ -56,7 +56,7 @@ test: lint test-rust test-python ## Lint, types, layers, Rust and Python tests; 
 
 .PHONY: test-rust
 test-rust: toolchain ## Tests of the request path
-	cd core && cargo test --locked --package tidegate_datapath $(ARGS)
+	cd core && env -u MAKEFLAGS cargo test --locked --package tidegate_datapath $(ARGS)
 
 .PHONY: test-python
 test-python: .venv/.develop .venv/.core ## Tests of the whole, through the built core
