@@ -260,10 +260,10 @@ async def test_another_endpoint_takes_what_one_refuses() -> None:
 
 
 async def test_among_many_that_are_away_the_one_that_is_there_is_found() -> None:
-    """With the shipped policy, which makes one more attempt."""
+    """With the shipped policy, which makes one more attempt. All of the others come first."""
     async with Backend() as app:
         away = [{"address": f"127.0.0.1:{free_port()}"} for _ in range(20)]
-        many = {"name": "app", "endpoints": [*away, {"address": app.address}]}
+        many = {"name": "app", "endpoints": [*away, {"address": app.address, "priority": 1}]}
         with Serving(document(many)) as serving:
             async with Client(serving.address) as client:
                 assert await client.unary(b"x", timeout=30) == b"x"
