@@ -82,26 +82,23 @@ async def spread(caller: Caller) -> dict[str, float]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        # Half of what America asks for overflows to the next nearest.
+        ({US: 25.0, EUROPE: 500.0, ASIA: 500.0}, {US: 1 / 2, EUROPE: 1 / 2}),
+        # Nothing has room enough: what is left is spread by capacity.
+        ({US: 10.0, EUROPE: 10.0, ASIA: 5.0}, {US: 0.4, EUROPE: 0.4, ASIA: 0.2}),
+    ],
+)
 async def test_what_a_region_cannot_carry_goes_to_the_next(
-    balancer: Balancer, pods: dict[str, list[GrpcBackend]]
-) -> None:
-    """Half of what America asks for is more than it can carry."""
-    await balancer.make(addresses(pods))
-    await balancer.scale({}, {US: 25.0, EUROPE: 500.0, ASIA: 500.0})
-    clients = await callers(balancer)
-    await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
-    assert await spread(clients[US]) == pytest.approx({US: 0.5, EUROPE: 0.5}, abs=0.02)
-
-
-@pytest.mark.timeout(300)
-async def test_what_nobody_has_room_for_is_spread_by_capacity(
-    balancer: Balancer, pods: dict[str, list[GrpcBackend]]
+    balancer: Balancer, pods: dict[str, list[GrpcBackend]], rates: dict[str, float], expected: dict[str, float]
 ) -> None:
     await balancer.make(addresses(pods))
-    await balancer.scale({}, {US: 10.0, EUROPE: 10.0, ASIA: 5.0})
+    await balancer.scale({}, rates)
     clients = await callers(balancer)
     await balancer.healthy(dict.fromkeys(CLIENT_REGIONS, 2))
-    assert await spread(clients[US]) == pytest.approx({US: 0.4, EUROPE: 0.4, ASIA: 0.2}, abs=0.02)
+    assert await spread(clients[US]) == pytest.approx(expected, abs=0.02)
 
 
 async def test_a_stream_ends_with_the_services_timeout(balancer: Balancer, pods: dict[str, list[GrpcBackend]]) -> None:
