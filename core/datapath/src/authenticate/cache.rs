@@ -13,6 +13,7 @@
 
 use super::store::KeyStore;
 use super::token::Claims;
+use crate::bytes::hash::GOLDEN;
 use crate::snapshot::document::UserInfoFormat;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
@@ -22,8 +23,6 @@ use std::sync::Arc;
 pub const MAX_AGE_WITHOUT_EXPIRY: u64 = 300;
 
 const HASHED_BYTES: usize = 64;
-/// 2^64 divided by the golden ratio: it spreads a length over all bits, where no token's bytes undo it by chance.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Someone whose token was verified.
 #[derive(Debug, PartialEq, Eq)]
@@ -136,7 +135,9 @@ impl TokenCache {
         let (blocks, rest) = tail.as_chunks::<16>();
         let mut last = [0; 16];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        blocks.iter().chain([&last]).fold(self.seeds.0 ^ (token.len() as u64).wrapping_mul(SPREAD), |hash, block| {
+        // Spread over all bits, the length is not undone by a token's bytes.
+        let length = (token.len() as u64).wrapping_mul(GOLDEN);
+        blocks.iter().chain([&last]).fold(self.seeds.0 ^ length, |hash, block| {
             let block = u128::from_le_bytes(*block);
             mix(hash ^ block as u64, self.seeds.1 ^ (block >> 64) as u64)
         })

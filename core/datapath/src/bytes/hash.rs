@@ -5,6 +5,9 @@
 
 use std::hash::{BuildHasher, Hasher};
 
+/// 2^64 over the golden ratio: added again and again, or multiplied by, it spreads neighbours over all bits.
+pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 const KEYS: [u64; 3] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db, 0x8ebc_6af0_9c88_c6e3];
 
 #[inline(always)]

@@ -15,6 +15,7 @@ use crate::admission::limiter::Limiter;
 use crate::balance::priority::WHOLE;
 use crate::balance::slow_start::{PARTS, SlowStart};
 use crate::balance::spread::{Health, Member, Spread};
+use crate::bytes::hash::GOLDEN;
 use crate::http2::hpack::Field;
 use crate::snapshot::{self, Address, Backend};
 use std::collections::{HashMap, HashSet};
@@ -24,8 +25,6 @@ use std::sync::Arc;
 /// Back-off after failed connects: doubles from the first to the last.
 const FIRST_BACKOFF_MS: u64 = 20;
 const LAST_BACKOFF_MS: u64 = 250;
-/// Moves the beginning of a round to elsewhere each time that it is added (2^64 over the golden ratio).
-const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A limit that follows on refusals rises by a quarter in this time, and ends here.
 const LIMIT_STEP_MS: u64 = 1_000;
 const LIMIT_END: u32 = 1_000;
@@ -358,7 +357,8 @@ impl Pool {
         self.spread = Spread::new(plan, &members, self.start);
         self.spread.open = open;
         (self.due_ms, self.made_ms) = (u64::MAX, now_ms);
-        self.start = self.start.wrapping_add(SCATTER);
+        // Each round begins elsewhere.
+        self.start = self.start.wrapping_add(GOLDEN);
         if let Some(slow) = warming {
             self.due_ms = now_ms + slow.step_ms();
         }

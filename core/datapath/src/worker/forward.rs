@@ -289,15 +289,16 @@ impl Worker {
             }
             let policy = exchange.tries.as_ref().map_or(&backend.retry, |tries| &tries.policy);
             let may_again = |attempts: u32| policy.decide(Failure::Connect, attempts, Pushback::Silent, 0).is_some();
-            if is_another && may_again(0) && now_ns.saturating_sub(exchange.started_ns) < search_ns {
-                let _ = self.pools[pool as usize].queue.push_back((slot, generation), u32::MAX);
-            } else if !may_again(exchange.attempts) {
+            let searches = is_another && may_again(0) && now_ns.saturating_sub(exchange.started_ns) < search_ns;
+            if !searches && !may_again(exchange.attempts) {
                 self.answer(slot, answer::CONNECT_FAILED);
-            } else {
+                continue;
+            }
+            if !searches {
                 exchange.attempts += 1;
                 self.mailbox.stats.counters.add(Counter::RetriesConnect, 1);
-                let _ = self.pools[pool as usize].queue.push_back((slot, generation), u32::MAX);
             }
+            let _ = self.pools[pool as usize].queue.push_back((slot, generation), u32::MAX);
         }
         self.connect_for_queue(pool);
     }
@@ -360,7 +361,6 @@ impl Worker {
     }
 }
 
-/// Requests that an endpoint has open from this worker.
 fn open(backend: &Backend, address: &Address, user_timeout_ms: u64) -> io::Result<Transport> {
     let socket = match address {
         Address::Tcp(address) => mio::net::TcpStream::connect(*address).map(Socket::Tcp)?,

@@ -5,6 +5,7 @@
 //! normal form, the method that they call, its route and its backend. Who the caller is, is asked every time.
 
 use super::facts::Facts;
+use crate::bytes::hash::GOLDEN;
 use crate::http2::hpack::{Field, HeaderList};
 use std::rc::Rc;
 
@@ -81,5 +82,5 @@ fn key<'a>(facts: &Facts, list: &'a HeaderList) -> Option<(&'a Rc<Field>, &'a Rc
 #[inline]
 fn place(path: &Rc<Field>, authority: &Rc<Field>) -> usize {
     let mixed = (Rc::as_ptr(path) as usize).wrapping_mul(31).wrapping_add(Rc::as_ptr(authority) as usize);
-    ((mixed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % PLACES
+    ((mixed as u64).wrapping_mul(GOLDEN) >> 32) as usize % PLACES
 }

@@ -141,6 +141,7 @@ fn ready(endpoint: &mut Endpoint, connections: &Connections, now_ms: u64) -> Opt
     endpoint.connections.iter().copied().find(|&connection| has_room(connection))
 }
 
+/// Requests that an endpoint has open from this worker.
 fn open_streams(endpoint: &Endpoint, connections: &Connections) -> u32 {
     let open = |&slot: &u32| connections.peek(slot).map_or(0, Connection::stream_count);
     endpoint.connections.iter().map(open).sum::<usize>() as u32
